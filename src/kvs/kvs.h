@@ -1,0 +1,108 @@
+/* kvs/kvs.h - the Secure KVS: an ordered, transactional key-value engine on an untrusted store.
+ *
+ * All that leaves the process is encrypted and authenticated (docs/formats/kvs.md).  Keys are ordered bytewise,
+ * 1 B .. 64 KiB; values 0 B .. 64 MiB.  A sc_kvs is thread-safe; a snapshot is immutable and may be shared; an iterator
+ * and a transaction belong to one thread at a time.  One process writes a volume at a time (fenced by an epoch).
+ *
+ * Errors beyond the usual: SC_E_AUTH - the store returned something that is not ours, not whole or not current; diag
+ * names the object.  SC_E_IO on a write - what reached the store is unknown: the volume is read-only until reopened. */
+#ifndef SC_KVS_KVS_H
+#define SC_KVS_KVS_H
+
+#include "crypto/crypto.h"
+#include "store/store.h"
+
+#define SC_KVS_KEY_SIZE_MAX   ((size_t)64 << 10)
+#define SC_KVS_VALUE_SIZE_MAX ((size_t)64 << 20)
+
+/* The trusted counter that makes a rolled-back volume visible.  read() of a counter never used gives 0. */
+struct sc_kvs_counter {
+    sc_err (*read)(void *self, uint64_t *value_out, struct sc_diag *diag);
+    sc_err (*advance)(void *self, uint64_t to, struct sc_diag *diag); /* SC_E_CONFLICT unless to > current */
+    void *self;
+};
+/* A counter in a file outside the volume.  Insecure: whoever restores both is not noticed.  Free with
+ * sc_kvs_counter_file_close(). */
+sc_err sc_kvs_counter_insecure_file(const char *path, struct sc_kvs_counter *out, struct sc_diag *diag) SC_MUST_CHECK;
+void sc_kvs_counter_file_close(struct sc_kvs_counter *counter);
+
+struct sc_kvs_options {
+    struct sc_store *store;               /* borrowed; must outlive the volume */
+    const struct sc_key *root_key;        /* copied into secret memory */
+    struct sc_kvs_counter counter;        /* borrowed; .read NULL: no rollback protection (tests, scratch volumes) */
+    bool create;                          /* create when the store has no root */
+    bool read_only;
+    size_t memtable_size_max;             /* bytes; 0 = 8 MiB */
+    size_t block_cache_size_max;          /* bytes; 0 = 32 MiB */
+    size_t block_size;                    /* plaintext bytes; 0 = 8 KiB */
+};
+
+struct sc_kvs;
+sc_err sc_kvs_open(const struct sc_kvs_options *opt, struct sc_kvs **out, struct sc_diag *diag) SC_MUST_CHECK;
+/* Flushes nothing: what was synced is in the log.  Waits for the background thread.  NULL is fine. */
+void sc_kvs_close(struct sc_kvs *kvs);
+void sc_kvs_closep(struct sc_kvs **kvs);
+
+/* ---- snapshots and iterators ---- */
+struct sc_kvs_snapshot;
+sc_err sc_kvs_snapshot_new(struct sc_kvs *kvs, struct sc_kvs_snapshot **out) SC_MUST_CHECK;
+void sc_kvs_snapshot_free(struct sc_kvs_snapshot *snap);
+
+/* Appends the value to value_out (may be NULL: existence only); SC_E_NOT_FOUND.  snap NULL: the newest state. */
+sc_err sc_kvs_get(struct sc_kvs *kvs, const struct sc_kvs_snapshot *snap, struct sc_slice key, struct sc_buf *value_out,
+                  struct sc_diag *diag) SC_MUST_CHECK;
+
+struct sc_kvs_range {
+    struct sc_slice lower; /* inclusive; size 0: from the start */
+    struct sc_slice upper; /* exclusive; size 0: to the end */
+};
+struct sc_kvs_iter;
+/* Copies the bounds.  The iterator sees the snapshot (NULL: the state now). */
+sc_err sc_kvs_iter_new(struct sc_kvs *kvs, const struct sc_kvs_snapshot *snap, const struct sc_kvs_range *range,
+                       struct sc_kvs_iter **out, struct sc_diag *diag) SC_MUST_CHECK;
+void sc_kvs_iter_free(struct sc_kvs_iter *it);
+/* Each positions the iterator; *valid_out = false past either end.  seek: first key >= key (seek_back: last <= key). */
+sc_err sc_kvs_iter_first(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sc_kvs_iter_last(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sc_kvs_iter_seek(struct sc_kvs_iter *it, struct sc_slice key, bool *valid_out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sc_kvs_iter_seek_back(struct sc_kvs_iter *it, struct sc_slice key, bool *valid_out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sc_kvs_iter_next(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sc_kvs_iter_prev(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag) SC_MUST_CHECK;
+/* Of the current entry; borrowed until the iterator moves.  The iterator must be valid. */
+struct sc_slice sc_kvs_iter_key(const struct sc_kvs_iter *it);
+struct sc_slice sc_kvs_iter_value(const struct sc_kvs_iter *it);
+
+/* ---- transactions ----
+ * A transaction reads its own writes over one snapshot.  It is atomic; commit fails with SC_E_CONFLICT (and changes
+ * nothing) when another transaction that committed since its snapshot wrote a key that this one writes (snapshot
+ * isolation, first committer wins).  An aborted or failed transaction leaves nothing. */
+struct sc_kvs_txn;
+sc_err sc_kvs_txn_begin(struct sc_kvs *kvs, struct sc_kvs_txn **out) SC_MUST_CHECK;
+sc_err sc_kvs_txn_put(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_slice value) SC_MUST_CHECK;
+sc_err sc_kvs_txn_delete(struct sc_kvs_txn *txn, struct sc_slice key) SC_MUST_CHECK; /* absent is SC_OK */
+sc_err sc_kvs_txn_get(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
+/* Sees the transaction's writes made before the iterator moves; free it before commit or abort. */
+sc_err sc_kvs_txn_iter(struct sc_kvs_txn *txn, const struct sc_kvs_range *range, struct sc_kvs_iter **out,
+                       struct sc_diag *diag) SC_MUST_CHECK;
+/* Marks for savepoints: rollback undoes the writes made since the mark was taken. */
+size_t sc_kvs_txn_mark(const struct sc_kvs_txn *txn);
+void sc_kvs_txn_rollback_to(struct sc_kvs_txn *txn, size_t mark);
+/* Ends and frees txn whatever the result.  sync: durable on return (concurrent committers share one sync). */
+sc_err sc_kvs_txn_commit(struct sc_kvs_txn *txn, bool sync, struct sc_diag *diag) SC_MUST_CHECK;
+void sc_kvs_txn_abort(struct sc_kvs_txn *txn); /* NULL is fine */
+
+/* ---- maintenance ---- */
+struct sc_kvs_stats {
+    uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes;
+    uint64_t commit_count, sync_count, flush_count, compaction_count;
+    uint64_t block_reads, cache_hits, bytes_written;
+    uint64_t epoch, counter;
+};
+void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out);
+/* Reads and checks every byte reachable from the root; progress(arg, done, total) may be NULL. */
+sc_err sc_kvs_verify(struct sc_kvs *kvs, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+                     struct sc_diag *diag) SC_MUST_CHECK;
+/* Flushes the memtable and compacts everything into one run (offline shrink, tests). */
+sc_err sc_kvs_compact(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
+
+#endif
