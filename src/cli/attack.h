@@ -6,7 +6,7 @@
 #include "service/db.h"
 
 enum sc_attack { SC_ATTACK_NONE, SC_ATTACK_DROP, SC_ATTACK_DUPLICATE, SC_ATTACK_ALTER, SC_ATTACK_REPLAY, SC_ATTACK_REORDER,
-                 SC_ATTACK_STEAL /* by the customer: see metering/population.h */ };
+                 SC_ATTACK_STEAL /* by the customer: see field/population.h */ };
 sc_err sc_attack_parse(const char *name, enum sc_attack *out) SC_MUST_CHECK;
 const char *sc_attack_name(enum sc_attack attack);
 bool sc_attack_on_database(enum sc_attack attack);

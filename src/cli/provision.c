@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "cli/system.h"
 #include "metering/electrical.h"
-#include "metering/orders.h"
+#include "collection/orders.h"
 #include "metering/reading.h"
 #include "service/db.h"
 

@@ -201,7 +201,7 @@ static json_t *rights_make(const struct sc_system *s)
     return rights;
 }
 
-static json_t *service_config(const struct sc_system *s, const struct sc_system_service *x)
+static json_t *service_config(const struct sc_system_service *x)
 {
     json_t *c = json_pack("{s:o}", "http", http_address(x));
     if (x->port != 0)
@@ -212,7 +212,7 @@ static json_t *service_config(const struct sc_system *s, const struct sc_system_
 static sc_err cascadb_create(const struct sc_system *s, const struct authority *ca, struct sc_diag *diag)
 {
     char path[512];
-    json_t *c = service_config(s, sc_system_find(s, "cascadb"));
+    json_t *c = service_config(sc_system_find(s, "cascadb"));
     json_object_set_new(c, "rights", rights_make(s));
     sc_err err = path_of(path, sizeof path, diag, "%s/volume", s->dir);
     json_object_set_new(c, "volume", json_string(path));
@@ -236,7 +236,7 @@ static sc_err authenticators_create(const struct sc_system *s, const struct auth
         const struct sc_system_service *x = &s->service[i];
         if (strcmp(x->program, "authenticator") != 0)
             continue;
-        json_t *c = service_config(s, x);
+        json_t *c = service_config(x);
         json_object_set_new(c, "mdc", address(sc_system_find(s, "mdc")->port, "mdc"));
         json_object_set_new(c, "database", database_address(s));
         SC_TRY(identity_create(s->dir, x->name, ca, c, diag));
@@ -250,7 +250,7 @@ static sc_err aggregator_create(const struct sc_system *s, const struct authorit
 {
     char path[512];
     SC_TRY(path_of(path, sizeof path, diag, "%s/spool", s->dir));
-    json_t *c = service_config(s, sc_system_find(s, "aggregator"));
+    json_t *c = service_config(sc_system_find(s, "aggregator"));
     json_t *list = json_array();
     for (size_t i = 0; i < s->service_count; i++)
         if (strcmp(s->service[i].program, "authenticator") == 0)
@@ -268,7 +268,7 @@ static sc_err simulator_create(const struct sc_system *s, const struct sc_system
     json_t *population = NULL;
     SC_TRY(path_of(path, sizeof path, diag, "%s/progress", s->dir));
     SC_TRY(sc_population_options_to_json(opt->population, &population));
-    json_t *c = service_config(s, sc_system_find(s, "simulator"));
+    json_t *c = service_config(sc_system_find(s, "simulator"));
     sc_hex_encode(sc_slice_of(headend->bytes, sizeof headend->bytes), hex);
     json_object_set_new(c, "population", population);
     json_object_set_new(c, "aggregator", address(sc_system_find(s, "aggregator")->port, "aggregator"));
@@ -340,7 +340,7 @@ sc_err sc_system_create(const struct sc_system_options *opt, struct sc_system *o
     SC_TRY(authority_create(opt->dir, "institute", "Metrology institute (simulated)", 946684800000, &institute, diag));
     SC_TRY(keys_of_headend(opt->dir, &headend, &headend_public, diag));
     SC_TRY(cascadb_create(out, &ca, diag));
-    json_t *mdc = service_config(out, sc_system_find(out, "mdc"));
+    json_t *mdc = service_config(sc_system_find(out, "mdc"));
     json_object_set_new(mdc, "database", database_address(out));
     SC_TRY(identity_create(opt->dir, "mdc", &ca, mdc, diag));
     SC_TRY(authenticators_create(out, &ca, &institute, &headend, diag));

@@ -9,7 +9,7 @@
 #define SC_CLI_SYSTEM_H
 
 #include "crypto/x509.h"
-#include "metering/population.h"
+#include "field/population.h"
 
 #define SC_SYSTEM_AUTHENTICATORS_MAX 8
 

@@ -1,4 +1,4 @@
-#include "metering/orders.h"
+#include "collection/orders.h"
 
 #include "base/log.h"
 #include "service/db.h"

@@ -1,4 +1,4 @@
-#include "metering/writer.h"
+#include "collection/writer.h"
 
 #include "base/log.h"
 #include "service/db.h"

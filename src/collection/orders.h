@@ -1,10 +1,10 @@
-/* metering/orders.h - load orders on their way from the table `load_order` to the meters and back.
+/* collection/orders.h - load orders on their way from the table `load_order` to the meters and back.
  *
  * An operator inserts a signed order (securecloud-load does); a thread of the MDC looks for pending ones, the loop sends
  * them until the meter has answered, and the answer is written back.  The meter acts once however often an order comes.
  * sc_orders_take() and sc_orders_result() belong to the loop's thread. */
-#ifndef SC_METERING_ORDERS_H
-#define SC_METERING_ORDERS_H
+#ifndef SC_COLLECTION_ORDERS_H
+#define SC_COLLECTION_ORDERS_H
 
 #include "metering/messages.h"
 #include "service/identity.h"

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/u32map.h"
 #include "metering/envelope.h"
-#include "metering/spool.h"
+#include "collection/spool.h"
 #include "net/conn.h"
 #include "service/service.h"
 

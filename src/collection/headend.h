@@ -1,11 +1,11 @@
-/* metering/headend.h - what authenticators and the MDC say to each other, over mutual TLS (net/conn.h).
+/* collection/headend.h - what authenticators and the MDC say to each other, over mutual TLS (net/conn.h).
  *
  * Up: the payload of an envelope that an authenticator opened and, for readings, whose signatures it verified (those
  * that failed are left out).  Down: a payload for a meter, which the authenticator seals.
  *   "u8 version 1, u8 direction (1 up, 2 down), u32 meter, u64 client_id (0 down), u8 envelope type, u32 message_id,
  *    u32 correlation_id, payload to the end", big-endian. */
-#ifndef SC_METERING_HEADEND_H
-#define SC_METERING_HEADEND_H
+#ifndef SC_COLLECTION_HEADEND_H
+#define SC_COLLECTION_HEADEND_H
 
 #include "metering/messages.h"
 

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "metering/meter.h"
-#include "metering/population.h"
+#include "field/population.h"
 #include "net/conn.h"
 #include "service/service.h"
 

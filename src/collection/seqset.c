@@ -1,4 +1,4 @@
-#include "metering/seqset.h"
+#include "collection/seqset.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/u32map.h"
 #include "crypto/x509.h"
-#include "metering/headend.h"
+#include "collection/headend.h"
 #include "metering/schema.h"
 #include "net/conn.h"
 #include "service/db.h"

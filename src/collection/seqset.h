@@ -1,7 +1,7 @@
-/* metering/seqset.h - a set of sequence numbers 1, 2, 3 ... that is nearly a prefix: what the MDC knows of a meter.
+/* collection/seqset.h - a set of sequence numbers 1, 2, 3 ... that is nearly a prefix: what the MDC knows of a meter.
  * Everything up to `prefix` plus a bounded, sorted list of ranges beyond it.  Not thread-safe. */
-#ifndef SC_METERING_SEQSET_H
-#define SC_METERING_SEQSET_H
+#ifndef SC_COLLECTION_SEQSET_H
+#define SC_COLLECTION_SEQSET_H
 
 #include "base/err.h"
 

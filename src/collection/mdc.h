@@ -1,12 +1,12 @@
-/* metering/mdc.h - the MDC's thinking part: what is known of each meter, what is new, what is missing.
+/* collection/mdc.h - the MDC's thinking part: what is known of each meter, what is new, what is missing.
  *
  * Knows neither sockets nor database: frames come in, rows to write and frames to send come out.  A reading is `known`
  * from the moment it is handed out for writing and `stored` when the writer says so; only stored readings are
  * acknowledged, and a hole in what is stored is asked for again.  Not thread-safe. */
-#ifndef SC_METERING_MDC_H
-#define SC_METERING_MDC_H
+#ifndef SC_COLLECTION_MDC_H
+#define SC_COLLECTION_MDC_H
 
-#include "metering/headend.h"
+#include "collection/headend.h"
 
 struct sc_mdc;
 

@@ -1,4 +1,4 @@
-#include "metering/headend.h"
+#include "collection/headend.h"
 
 #define VERSION  1u
 #define UP       1u

@@ -1,4 +1,4 @@
-#include "metering/spool.h"
+#include "collection/spool.h"
 
 #include "base/file.h"
 

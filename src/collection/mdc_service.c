@@ -2,9 +2,9 @@
  * CascaDB, acknowledges what is stored, drops duplicates, and asks the meters again for what is missing. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "metering/mdc.h"
-#include "metering/orders.h"
-#include "metering/writer.h"
+#include "collection/mdc.h"
+#include "collection/orders.h"
+#include "collection/writer.h"
 #include "net/conn.h"
 #include "service/db.h"
 #include "service/service.h"

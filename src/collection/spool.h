@@ -1,10 +1,10 @@
-/* metering/spool.h - the aggregator's store-and-forward queue: sealed messages on disk, bounded, first in, first out.
+/* collection/spool.h - the aggregator's store-and-forward queue: sealed messages on disk, bounded, first in, first out.
  *
  * One file of records (u32 length, bytes).  It is emptied by truncation once all of it was forwarded; after a crash
  * everything in it is forwarded again, which the head-end recognises by sequence numbers.  The content is sealed end to
  * end, so the file needs neither secrecy nor a checksum of its own.  Not thread-safe. */
-#ifndef SC_METERING_SPOOL_H
-#define SC_METERING_SPOOL_H
+#ifndef SC_COLLECTION_SPOOL_H
+#define SC_COLLECTION_SPOOL_H
 
 #include "base/bytes.h"
 

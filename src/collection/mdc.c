@@ -1,7 +1,7 @@
-#include "metering/mdc.h"
+#include "collection/mdc.h"
 
 #include "base/u32map.h"
-#include "metering/seqset.h"
+#include "collection/seqset.h"
 
 #define GAP_WAIT_US      ((int64_t)400000)  /* messages overtake each other; a hole must stand this long to count */
 #define GAP_RETRY_US     ((int64_t)2000000)

@@ -1,10 +1,10 @@
-/* metering/population.h - the customers of a simulated field: who they are and what they consume, interval by interval.
+/* field/population.h - the customers of a simulated field: who they are and what they consume, interval by interval.
  *
  * Either a data set of measured loads or customers drawn from typical-day figures; plus, on request, one thief.  Two
  * processes that make a population from the same options see the same customers (the demo provisions, the simulator
  * measures).  Immutable once made; a stream belongs to one thread. */
-#ifndef SC_METERING_POPULATION_H
-#define SC_METERING_POPULATION_H
+#ifndef SC_FIELD_POPULATION_H
+#define SC_FIELD_POPULATION_H
 
 #include "metering/profile.h"
 

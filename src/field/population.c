@@ -1,4 +1,4 @@
-#include "metering/population.h"
+#include "field/population.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-/* metering/writer.h - the thread that writes readings into CascaDB, batch by batch, until each is stored.
+/* collection/writer.h - the thread that writes readings into CascaDB, batch by batch, until each is stored.
  *
  * A batch is one transaction of INSERT OR IGNORE; when the database goes away or a commit's outcome is unknown, the
  * same batch is written again, so nothing is lost and nothing counted twice. */
-#ifndef SC_METERING_WRITER_H
-#define SC_METERING_WRITER_H
+#ifndef SC_COLLECTION_WRITER_H
+#define SC_COLLECTION_WRITER_H
 
-#include "metering/mdc.h"
+#include "collection/mdc.h"
 #include "net/loop.h"
 #include "service/identity.h"
 
