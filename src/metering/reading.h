@@ -57,6 +57,9 @@ void sc_reading_encode(const struct sc_reading *r, struct sc_buf *out);
 /* Exact size, known version, finite floats, invalid attributes zero, interval 60..86400 s, start on the interval's grid
  * of the day, serial <= 99999999, sequence > 0: SC_E_MALFORMED otherwise. */
 sc_err sc_reading_decode(struct sc_slice statement, struct sc_reading *out) SC_MUST_CHECK;
+/* The energy of the interval: llround(demand_kw * 1000 * interval_s / 3600), exact up to 2^23 Wh because a meter
+ * computes its demand from whole Wh.  0 when not measured or when the demand is not valid. */
+uint64_t sc_reading_energy_wh(const struct sc_reading *r);
 
 /* ---- the table ---- */
 /* "CREATE TABLE reading(client_id INTEGER NOT NULL, timestamp INTEGER NOT NULL, <30 attributes>, meter INTEGER, sequence
