@@ -10,6 +10,7 @@ const char *const sc_fraud_feature_names[SC_FRAUD_FEATURE_COUNT] = {
     [SC_FRAUD_GROUP_CORRELATION] = "group_correlation",
     [SC_FRAUD_MAP_DISTANCE] = "map_distance",
     [SC_FRAUD_MAP_MOVE] = "map_move",
+    [SC_FRAUD_STAKE] = "stake",
 };
 
 /* What is paid less is what thieves are after, so the three features of level carry the score; the course of the day
@@ -22,6 +23,7 @@ const double sc_fraud_feature_weights[SC_FRAUD_FEATURE_COUNT] = {
     [SC_FRAUD_GROUP_CORRELATION] = 0.25,
     [SC_FRAUD_MAP_DISTANCE] = 0.25,
     [SC_FRAUD_MAP_MOVE] = 0.25,
+    [SC_FRAUD_STAKE] = 0.8,
 };
 
 #define Z_MAX           8.0
@@ -35,7 +37,7 @@ static const struct {
     [SC_FRAUD_LEVEL] = { 0.8, 0.8 },           [SC_FRAUD_BASE] = { 0.8, 0.8 },
     [SC_FRAUD_BAND] = { 1.2, 0.6 },            [SC_FRAUD_OWN_CORRELATION] = { 0.0, 1.0 },
     [SC_FRAUD_GROUP_CORRELATION] = { 0.0, 1.0 }, [SC_FRAUD_MAP_DISTANCE] = { 0.0, 1.0 },
-    [SC_FRAUD_MAP_MOVE] = { 0.0, 1.0 },
+    [SC_FRAUD_MAP_MOVE] = { 0.0, 1.0 },        [SC_FRAUD_STAKE] = { 0.0, 1.0 },
 };
 
 void sc_fraud_free(struct sc_fraud *f)
@@ -226,11 +228,40 @@ static void feature_place(struct sc_fraud *f, size_t feature, double *values)
     }
 }
 
+static double highest_day(const struct sc_fraud *f, size_t customer)
+{
+    double highest = 0.0;
+    for (size_t d = 0; d < f->table->day_count; d++)
+        highest = fmax(highest, (double)f->day_mean[customer * f->table->day_count + d]); /* fmax drops NAN */
+    return highest;
+}
+
+/* What there is to steal: an inspector's way pays most where much is used.  It is no evidence, so it weighs little. */
+static void stake_measure(struct sc_fraud *f, double *values)
+{
+    for (int class = 0; class < SC_CLASS_COUNT; class++) {
+        size_t n = 0;
+        for (size_t c = 0; c < f->table->customer_count; c++)
+            if ((int)f->table->customer[c].customer_class == class && f->finding[c].judged)
+                values[n++] = log(highest_day(f, c));
+        const double usual_stake = fraud_median(values, n);
+        for (size_t c = 0; c < f->table->customer_count; c++) {
+            struct sc_fraud_measure *m = &f->finding[c].feature[SC_FRAUD_STAKE];
+            if ((int)f->table->customer[c].customer_class != class || !f->finding[c].judged)
+                continue;
+            m->before = usual_stake;
+            m->after = log(highest_day(f, c));
+            m->statistic = m->after - m->before;
+        }
+    }
+}
+
 static void score(struct sc_fraud_finding *finding)
 {
     finding->score = 0.0;
     for (size_t i = 0; i < SC_FRAUD_FEATURE_COUNT && finding->judged; i++)
-        finding->score += sc_fraud_feature_weights[i] * fmin(positive(finding->feature[i].z), Z_MAX);
+        if (!isnan(finding->feature[i].statistic))
+            finding->score += sc_fraud_feature_weights[i] * log1p(exp(fmin(finding->feature[i].z, Z_MAX)));
 }
 
 static int by_score(const void *a, const void *b)
@@ -255,6 +286,7 @@ static sc_err findings_make(struct sc_fraud *f, const struct sc_fraud_options *o
         if (opt->progress != NULL)
             opt->progress(opt->progress_self, c + 1, customers);
     }
+    stake_measure(f, scratch);
     for (size_t i = 0; i < SC_FRAUD_FEATURE_COUNT; i++)
         feature_place(f, i, scratch);
     for (size_t c = 0; c < customers; c++)

@@ -8,7 +8,7 @@
  *
  * Each feature is a drop or a rise between the parts in natural units (enum below), divided by its uncertainty
  * ("statistic"), then placed among all customers (robust z-score from median and MAD, shrunk towards fixed values when
- * the customers are few).  score = sum of weight * clipped positive z.  docs/services/fraud.md tells what that finds
+ * the customers are few).  score = sum of weight * ln(1 + e^z), z clipped: what is usual adds next to nothing.  docs/services/fraud.md tells what that finds
  * and what not. */
 #ifndef SC_FRAUD_FRAUD_H
 #define SC_FRAUD_FRAUD_H
@@ -24,6 +24,8 @@ enum sc_fraud_feature {
     SC_FRAUD_GROUP_CORRELATION, /* Fisher z of the correlation with the group's median curve of that day */
     SC_FRAUD_MAP_DISTANCE,      /* distance of the day's curve to the best-matching unit of the map */
     SC_FRAUD_MAP_MOVE,          /* median grid distance to the units of the regular part */
+    SC_FRAUD_STAKE,             /* ln of the highest day's mean power over the class's median: what a theft is worth;
+                                 * no change between parts, so `before` is the class's figure, `after` the customer's */
     SC_FRAUD_FEATURE_COUNT
 };
 extern const char *const sc_fraud_feature_names[SC_FRAUD_FEATURE_COUNT];   /* "level", "base", ... */
