@@ -5,10 +5,13 @@
  *   - mean power P = E / interval, exactly; the phases' shares are unequal, drifting slowly (AR(1));
  *   - displacement angle phi per phase from the class's typical cos phi, drifting; light load is worse;
  *   - phase voltage = nominal * (1 + slow supply variation - feeder drop * loading);
- *   - fundamental current I1 = P / (V cos phi); the current's THD follows class and loading; I = I1 sqrt(1 + THD^2);
- *   - Q = P tan phi per phase, true S^2 = P^2 + Q^2 (fundamental, as reply 14's vector S), PF = P / S;
+ *   - per phase Q = P tan phi; the sum is rounded to whole varh of the interval, as a register counts;
+ *   - current = sqrt(P^2 + Q^2) / V: voltages and currents are the phasors of the fundamental; the total harmonic
+ *     distortions, in percent of it, follow class and loading;
+ *   - S = sqrt(P^2 + Q^2), PF = P / S; without load power factors, current angles and THD are not valid;
  *   - frequency 60 Hz with an AR(1) of 15 mHz.
- * So P = sum V I1 cos phi, S^2 = P^2 + Q^2 hold within float rounding, and demand_kw is E / interval of whole Wh.
+ * Angles lie in [0, 360): voltages A 0, B 240, C 120; current angle = voltage angle - phi.
+ * So P = sum V I cos phi and S^2 = P^2 + Q^2 hold within float rounding, and demand_kw is E / interval of whole Wh.
  * Where the data have reactive energy, Q is that instead.  Deterministic for (seed, stream).  Not thread-safe. */
 #ifndef SC_METERING_ELECTRICAL_H
 #define SC_METERING_ELECTRICAL_H

@@ -59,11 +59,25 @@ struct sc_nbr_command {
         struct { uint8_t token[10], read_token[10], user; } session;                       /* 11 */
     };
 };
-/* SC_E_USAGE: a code that has no parameters we know and is not in enum sc_nbr_code is encoded bare; values out of range. */
+/* A code whose parameters we do not know is encoded bare.  SC_E_USAGE: values out of range, or a signal as code. */
 sc_err sc_nbr_command_encode(const struct sc_nbr_command *c, uint8_t out[static 66]) SC_MUST_CHECK;
 /* Exactly 66 octets, CRC right, reader BCD, parameters in range; a code we do not know decodes with its code alone.
  * SC_E_MALFORMED otherwise. */
 sc_err sc_nbr_command_decode(struct sc_slice frame, struct sc_nbr_command *out) SC_MUST_CHECK;
+
+/* ---- ways a command is carried (sheet 1.6) ---- */
+#define SC_NBR_ADDRESSED_SIZE ((size_t)71)
+#define SC_NBR_WRAPPED_SIZE   ((size_t)68)
+/* Multi-drop: 99, serial, the command unchanged. */
+void sc_nbr_addressed_encode(uint32_t meter, const uint8_t command[static 66], uint8_t out[static 71]);
+/* command_out borrows the inner 66 octets, still to be decoded. */
+sc_err sc_nbr_addressed_decode(struct sc_slice frame, uint32_t *meter_out, struct sc_slice *command_out) SC_MUST_CHECK;
+/* A gateway product's wrapper: 01 99, the command without its CRC, CRC-16/Modbus over all. */
+void sc_nbr_wrapped_encode(const uint8_t command[static 66], uint8_t out[static 68]);
+/* command_out gets the ordinary 66-octet command. */
+sc_err sc_nbr_wrapped_decode(struct sc_slice frame, uint8_t command_out[static 66]) SC_MUST_CHECK;
+/* The directional optical port sends every octet complemented. */
+void sc_nbr_complement(uint8_t *octets, size_t size);
 
 /* ---- replies ---- */
 struct sc_nbr_reply_head {
