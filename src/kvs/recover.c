@@ -8,23 +8,6 @@
 
 #include <inttypes.h>
 
-/* ---- a new volume ---- */
-
-sc_err kvs_create(struct sc_kvs *kvs, struct sc_diag *diag)
-{
-    SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
-    SC_CLEANUP(kvs_memtable_unrefp) struct kvs_memtable *mem = NULL;
-    struct kvs_root root = { .epoch = 1, .log_count = 1 };
-    kvs_id_random(&kvs->io.volume);
-    SC_TRY(kvs_version_apply(NULL, &(struct kvs_edit){ 0 }, &version));
-    SC_TRY(kvs_memtable_new(&mem));
-    SC_TRY(kvs_view_new(mem, NULL, version, &kvs->view));
-    SC_TRY(kvs_manifest_write(kvs, version, 0, &root, diag));
-    SC_TRY(kvs_wal_create(&kvs->io, &kvs->wal, diag));
-    root.logs[0].id = *kvs_wal_id(kvs->wal);
-    return kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
-}
-
 /* ---- replay ---- */
 
 struct replay {
@@ -220,4 +203,48 @@ sc_err kvs_recover(struct sc_kvs *kvs, struct sc_diag *diag)
     SC_CLEANUP(kvs_memtable_unrefp) struct kvs_memtable *empty = NULL;
     SC_TRY(kvs_memtable_new(&empty));
     return kvs_view_new(empty, NULL, version, &kvs->view);
+}
+
+/* ---- a new volume ----
+ * A creation that was cut short leaves an empty manifest and an empty log without a root.  Anything larger under our
+ * kind of name is a volume whose root is gone: to create over it would destroy what may still be saved. */
+#define LEFTOVER_SIZE_MAX (KVS_HEADER_SIZE + 12)
+
+static sc_err leftover_note(void *arg, const char *name)
+{
+    struct sc_kvs *kvs = arg;
+    struct kvs_id id;
+    uint64_t size;
+    if (!kvs_name_is_id(name) || sc_hex_decode(name, id.bytes, sizeof id.bytes) != SC_OK)
+        return SC_OK;
+    SC_TRY(kvs->io.store->ops->size(kvs->io.store, name, &size, NULL));
+    if (size > LEFTOVER_SIZE_MAX)
+        return SC_E_AUTH;
+    kvs_garbage_add(kvs->garbage, &id);
+    return SC_OK;
+}
+
+static sc_err leftovers_remove(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    const sc_err err = kvs->io.store->ops->list(kvs->io.store, leftover_note, kvs, diag);
+    if (err == SC_E_AUTH)
+        return sc_fail(diag, err, "root record: missing, though the store holds a volume's objects");
+    SC_TRY(err);
+    return kvs_garbage_collect(kvs->garbage, &kvs->io, diag);
+}
+
+sc_err kvs_create(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
+    SC_CLEANUP(kvs_memtable_unrefp) struct kvs_memtable *mem = NULL;
+    struct kvs_root root = { .epoch = 1, .log_count = 1 };
+    SC_TRY(leftovers_remove(kvs, diag));
+    kvs_id_random(&kvs->io.volume);
+    SC_TRY(kvs_version_apply(NULL, &(struct kvs_edit){ 0 }, &version));
+    SC_TRY(kvs_memtable_new(&mem));
+    SC_TRY(kvs_view_new(mem, NULL, version, &kvs->view));
+    SC_TRY(kvs_manifest_write(kvs, version, 0, &root, diag));
+    SC_TRY(kvs_wal_create(&kvs->io, &kvs->wal, diag));
+    root.logs[0].id = *kvs_wal_id(kvs->wal);
+    return kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
 }

@@ -148,3 +148,43 @@ uint64_t test_seed(uint64_t fallback)
     printf("seed %" PRIu64 "\n", seed);
     return seed;
 }
+
+void trace_step_make(uint64_t seed, unsigned i, struct trace_step *out)
+{
+    struct sc_prng p;
+    sc_prng_init_stream(&p, seed, i);
+    *out = (struct trace_step){ .write_count = 1 + (size_t)sc_prng_below(&p, TRACE_WRITES_MAX),
+                                .sync = sc_prng_below(&p, 2) == 0 };
+    for (size_t w = 0; w < out->write_count; w++) {
+        snprintf(out->writes[w].key, sizeof out->writes[w].key, "key/%03u", (unsigned)sc_prng_below(&p, 60));
+        const int size = (int)sc_prng_below(&p, 150);
+        snprintf(out->writes[w].value, sizeof out->writes[w].value, "%u:%016" PRIx64 "%-*s", i, sc_prng_u64(&p), size, "");
+        out->writes[w].is_put = sc_prng_below(&p, 5) != 0;
+    }
+}
+
+void trace_step_apply(const struct trace_step *s, struct model *m)
+{
+    for (size_t w = 0; w < s->write_count; w++) {
+        if (s->writes[w].is_put)
+            model_put(m, sc_slice_str(s->writes[w].key), sc_slice_str(s->writes[w].value));
+        else
+            model_delete(m, sc_slice_str(s->writes[w].key));
+    }
+}
+
+sc_err trace_step_commit(const struct trace_step *s, struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    struct sc_kvs_txn *txn;
+    SC_TRY(sc_kvs_txn_begin(kvs, &txn));
+    for (size_t w = 0; w < s->write_count; w++) {
+        const struct sc_slice key = sc_slice_str(s->writes[w].key);
+        const sc_err err = s->writes[w].is_put ? sc_kvs_txn_put(txn, key, sc_slice_str(s->writes[w].value))
+                                               : sc_kvs_txn_delete(txn, key);
+        if (err != SC_OK) {
+            sc_kvs_txn_abort(txn);
+            return err;
+        }
+    }
+    return sc_kvs_txn_commit(txn, s->sync, diag);
+}

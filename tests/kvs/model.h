@@ -46,6 +46,21 @@ extern const struct sc_key test_root_key;
 sc_err model_read(struct sc_kvs *kvs, const struct sc_kvs_snapshot *snap, struct model *m, struct sc_diag *diag);
 /* One put or delete in a transaction of its own. */
 sc_err put_one(struct sc_kvs *kvs, const char *key, const char *value, bool sync, struct sc_diag *diag);
+/* ---- a trace: step i of seed is always the same transaction ---- */
+#define TRACE_WRITES_MAX 6
+struct trace_step {
+    size_t write_count;
+    struct {
+        char key[32];
+        char value[200];
+        bool is_put;
+    } writes[TRACE_WRITES_MAX];
+    bool sync;
+};
+void trace_step_make(uint64_t seed, unsigned i, struct trace_step *out);
+void trace_step_apply(const struct trace_step *s, struct model *m);
+sc_err trace_step_commit(const struct trace_step *s, struct sc_kvs *kvs, struct sc_diag *diag);
+
 uint64_t test_seed(uint64_t fallback); /* SC_TEST_SEED or fallback; printed */
 
 #endif

@@ -330,9 +330,9 @@ static void random_operations_answer_as_the_model_does(void **state)
 {
     (void)state;
     const uint64_t seed = test_seed(20261122);
-    run(seed, 12000, 300);
-    run(seed + 1, 8000, 40);   /* many versions of few keys */
-    run(seed + 2, 5000, 2000); /* larger, deeper */
+    run(seed, 6000, 300);
+    run(seed + 1, 4000, 40);   /* many versions of few keys */
+    run(seed + 2, 2500, 2000); /* larger, deeper */
 }
 
 int main(void)
