@@ -77,7 +77,7 @@ static sc_err opt_price(const json_t *obj, const char *name, int64_t divisor, in
 
 static sc_err get_rate(const json_t *obj, const char *name, int64_t *rate_out, struct sc_diag *diag)
 {
-    int64_t rate;
+    int64_t rate = 0;
     SC_TRY(get_decimal(obj, name, &rate, diag));
     if (rate >= SC_RATE_ONE)
         return sc_fail(diag, SC_E_MALFORMED, "member \"%s\": a rate below 100 (per cent) expected", name);
