@@ -50,7 +50,7 @@ const char *fixture_shared(const char *name)
 {
     static char path[4096];
     const char *dir = getenv("SC_SHARED");
-    snprintf(path, sizeof path, "%s/%s", dir != NULL ? dir : "../shared", name);
+    snprintf(path, sizeof path, "%s/%s", dir != NULL ? dir : SC_SOURCE_ROOT "/../shared", name);
     return access(path, R_OK) == 0 ? path : NULL;
 }
 

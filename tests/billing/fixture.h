@@ -18,7 +18,7 @@
 json_t *fixture_json(const char *text);
 void fixture_tariff(const char *text, struct sc_tariff *out);
 int64_t fixture_ms(const char *time);
-/* $SC_SHARED/name, or NULL where that file is not there. */
+/* name in $SC_SHARED, or in ../shared beside the source, or NULL where that file is not there. */
 const char *fixture_shared(const char *name);
 
 /* A meter that counts: gives well-formed readings without electrical detail, registers in step. */
