@@ -34,10 +34,10 @@ const double sc_fraud_feature_weights[SC_FRAUD_FEATURE_COUNT] = {
 static const struct {
     double median, spread;
 } usual[SC_FRAUD_FEATURE_COUNT] = {
-    [SC_FRAUD_LEVEL] = { 0.8, 0.8 },           [SC_FRAUD_BASE] = { 0.8, 0.8 },
-    [SC_FRAUD_BAND] = { 1.2, 0.6 },            [SC_FRAUD_OWN_CORRELATION] = { 0.0, 1.0 },
-    [SC_FRAUD_GROUP_CORRELATION] = { 0.0, 1.0 }, [SC_FRAUD_MAP_DISTANCE] = { 0.0, 1.0 },
-    [SC_FRAUD_MAP_MOVE] = { 0.0, 1.0 },        [SC_FRAUD_STAKE] = { 0.0, 1.0 },
+    [SC_FRAUD_LEVEL] = { 0.3, 0.9 },             [SC_FRAUD_BASE] = { 0.2, 0.8 },
+    [SC_FRAUD_BAND] = { 1.5, 0.6 },              [SC_FRAUD_OWN_CORRELATION] = { 0.2, 1.3 },
+    [SC_FRAUD_GROUP_CORRELATION] = { 0.1, 1.2 }, [SC_FRAUD_MAP_DISTANCE] = { 0.0, 1.0 },
+    [SC_FRAUD_MAP_MOVE] = { 0.1, 1.2 },          [SC_FRAUD_STAKE] = { 0.0, 0.6 },
 };
 
 void sc_fraud_free(struct sc_fraud *f)
@@ -109,9 +109,8 @@ static void split_measure(const struct sc_fraud *f, const struct moved *m, struc
         s->evidence += sc_fraud_feature_weights[i] * positive(s->statistic[i]);
 }
 
-static size_t usable_between(const struct sc_fraud *f, const double *y, size_t from, size_t to)
+static size_t usable_between(const double *y, size_t from, size_t to)
 {
-    (void)f;
     size_t n = 0;
     for (size_t d = from; d < to; d++)
         n += !isnan(y[d]);
@@ -128,8 +127,8 @@ static bool strongest_split(const struct sc_fraud *f, const struct moved *m, str
         struct split s = { .at = at };
         s.from = at > PART_DAYS_MAX ? at - PART_DAYS_MAX : 0;
         s.to = days - at > PART_DAYS_MAX ? at + PART_DAYS_MAX : days;
-        if (usable_between(f, m->y[SERIES_LEVEL], s.from, at) < part_min ||
-            usable_between(f, m->y[SERIES_LEVEL], at, s.to) < part_min)
+        if (usable_between(m->y[SERIES_LEVEL], s.from, at) < part_min ||
+            usable_between(m->y[SERIES_LEVEL], at, s.to) < part_min)
             continue;
         split_measure(f, m, &s);
         if (!isnan(s.statistic[SC_FRAUD_LEVEL]) && (!found || s.evidence > best->evidence)) {

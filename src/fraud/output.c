@@ -7,9 +7,9 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Scores that 1 in 20 and 1 in 100 customers reach without any theft (docs/services/fraud.md). */
-#define SCORE_WEAK   10.0
-#define SCORE_STRONG 16.0
+/* Scores that about 1 in 20 and 1 in 100 customers reach without any theft (docs/services/fraud.md). */
+#define SCORE_WEAK   8.0
+#define SCORE_STRONG 13.0
 #define REASON_Z     2.0
 #define REASONS_MAX  5
 
@@ -196,7 +196,7 @@ void sc_fraud_csv(const struct sc_fraud *f, struct sc_buf *out)
 
 /* ---- JSON ---- */
 
-/* Rounded to 4 significant decimals of a kW or figure: files of curves stay readable. */
+/* Rounded to 0.1 W (or 1e-4 of a figure): files of curves stay readable. */
 static json_t *number(double v)
 {
     return isfinite(v) ? json_real(round(v * 1e4) / 1e4) : json_null();
