@@ -3,7 +3,7 @@ BUILD      ?= build
 BUILD_ASAN ?= build-asan
 DEMO_ARGS  ?= --out out
 
-.PHONY: all build demo test bench install clean format tidy fuzz deps deps-test
+.PHONY: all build demo test install clean format tidy fuzz deps deps-test
 
 all: build
 
@@ -26,9 +26,6 @@ test: deps-test build
 	@ninja -C $(BUILD_ASAN) --quiet
 	@tools/link-bin.sh $(BUILD_ASAN)
 	@tools/run-tests.sh $(BUILD) $(BUILD_ASAN)
-
-bench: build
-	@bench/run.sh $(BUILD)
 
 install: build
 	meson install -C $(BUILD)
