@@ -174,8 +174,9 @@ sc_err sc_bill_to_json(const struct sc_bill *b, const char *customer_name, json_
     put(doc, &ok, "format", text_of("securecloud-bill"));
     put(doc, &ok, "version", json_integer(1));
     put(doc, &ok, "customer", json_integer(b->contract.client_id));
-    if (customer_name != NULL)
-        put(doc, &ok, "name", text_of(customer_name));
+    json_t *name = customer_name != NULL ? json_string(customer_name) : NULL;
+    if (name != NULL) /* a name that is not UTF-8 is left out */
+        put(doc, &ok, "name", name);
     put(doc, &ok, "meter", text_of(meter));
     put(doc, &ok, "contract", contract_json(b, &ok));
     put(doc, &ok, "tariff", tariff_json(b, &ok));
