@@ -4,7 +4,6 @@
 #include "billing/command.h"
 #include "billing/database.h"
 
-#include <dirent.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,7 +19,7 @@ static const char usage[] =
     "\n"
     "  --identity DIR     the auditor's certificate and key (the verdict is signed with it), and where the database is\n"
     "  --institute FILE   the institute's root certificate (PEM)\n"
-    "  --tariff FILE      the auditor's own tariff; several may be given\n"
+    "  --tariff FILE      the auditor's own tariff, or a directory of them; several may be given\n"
     "  --bill FILE        one bill;  --all --bills DIR  every *.json of a directory\n"
     "  --out FILE         the verdict;  --out-dir DIR  one for each bill, under the bill's file name\n"
     "  --strict           exit with 3 when a verdict is a failed one\n"
@@ -194,12 +193,6 @@ static sc_err audit_bill(struct auditor *a, const char *bill_path, const char *o
 
 /* ---- all ---- */
 
-static int is_json(const struct dirent *entry)
-{
-    const size_t size = strlen(entry->d_name);
-    return entry->d_name[0] != '.' && size > 5 && strcmp(entry->d_name + size - 5, ".json") == 0;
-}
-
 static void names_free(struct dirent **names, int count)
 {
     for (int i = 0; i < count; i++)
@@ -221,7 +214,7 @@ static sc_err audit_all(struct auditor *a, struct sc_diag *diag)
 {
     struct dirent **names = NULL;
     SC_TRY(sc_dir_make(a->o->out_dir, 0755, diag));
-    const int count = scandir(a->o->bills, &names, is_json, versionsort);
+    const int count = scandir(a->o->bills, &names, sc_is_json_entry, versionsort);
     if (count < 0)
         return sc_fail_errno(diag, SC_E_IO, "%s", a->o->bills);
     int failed = 0;

@@ -20,7 +20,7 @@ static const char usage[] =
     "\n"
     "  --identity DIR     who connects to the database, and where it is (config.json)\n"
     "  --customer N       one customer;  --all  every customer of the database\n"
-    "  --tariff FILE      a tariff; several may be given: each customer's modality chooses\n"
+    "  --tariff FILE      a tariff, or a directory of them; several may be given: each customer's modality chooses the first\n"
     "  --any-modality     bill with the first tariff even where the customer's modality is another\n"
     "  --month YYYY-MM    a month on the tariff's clock;  --from T --to T  any period (2024-07-01T00:00, UTC)\n"
     "  --out FILE         the bill;  --out-dir DIR  DIR/<customer>.json for each\n"

@@ -1,10 +1,13 @@
 #include "billing/command.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-sc_err sc_tariffs_add(struct sc_tariffs *t, const char *path, struct sc_diag *diag)
+static sc_err add_file(struct sc_tariffs *t, const char *path, struct sc_diag *diag)
 {
     if (t->count == SC_TARIFFS_MAX)
         return sc_fail(diag, SC_E_USAGE, "at most %d tariffs", SC_TARIFFS_MAX);
@@ -14,6 +17,39 @@ sc_err sc_tariffs_add(struct sc_tariffs *t, const char *path, struct sc_diag *di
     SC_TRY(sc_tariff_read(path, tariff, diag));
     t->list[t->count++] = SC_TAKE(tariff);
     return SC_OK;
+}
+
+int sc_is_json_entry(const struct dirent *entry)
+{
+    const size_t size = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && size > 5 && strcmp(entry->d_name + size - 5, ".json") == 0;
+}
+
+static sc_err add_entry(struct sc_tariffs *t, const char *dir, const char *name, struct sc_diag *diag)
+{
+    SC_CLEANUP(sc_freep) char *path = sc_path_join(dir, name);
+    if (path == NULL)
+        return sc_fail(diag, SC_E_NOMEM, "%s", name);
+    return add_file(t, path, diag);
+}
+
+sc_err sc_tariffs_add(struct sc_tariffs *t, const char *path, struct sc_diag *diag)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return add_file(t, path, diag);
+    struct dirent **names = NULL;
+    const int count = scandir(path, &names, sc_is_json_entry, versionsort);
+    if (count < 0)
+        return sc_fail_errno(diag, SC_E_IO, "%s", path);
+    sc_err err = count == 0 ? sc_fail(diag, SC_E_NOT_FOUND, "%s: no tariff there", path) : SC_OK;
+    for (int i = 0; i < count; i++) {
+        if (err == SC_OK)
+            err = add_entry(t, path, names[i]->d_name, diag);
+        free(names[i]);
+    }
+    free(names);
+    return err;
 }
 
 void sc_tariffs_deinit(struct sc_tariffs *t)

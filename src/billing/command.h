@@ -4,18 +4,23 @@
 
 #include "billing/tariff.h"
 
+#include <dirent.h>
+
 #define SC_EXIT_OK     0
 #define SC_EXIT_FAILED 1 /* it could not be done */
 #define SC_EXIT_USAGE  2
 #define SC_EXIT_STRICT 3 /* it was done, and the verdict is a failed one (--strict) */
 
-#define SC_TARIFFS_MAX 8
+#define SC_TARIFFS_MAX 64
 struct sc_tariffs {
     size_t count;
     struct sc_tariff *list[SC_TARIFFS_MAX];
 };
+/* Adds a tariff, or every *.json of a directory in the order of names.  SC_E_NOT_FOUND: a directory without one. */
 sc_err sc_tariffs_add(struct sc_tariffs *t, const char *path, struct sc_diag *diag) SC_MUST_CHECK;
 void sc_tariffs_deinit(struct sc_tariffs *t);
+
+int sc_is_json_entry(const struct dirent *entry); /* a filter for scandir(): visible files that end in .json */
 
 /* One line on a terminal, rewritten; nothing where stderr is not a terminal. */
 void sc_progress(const char *what, size_t done, size_t total);
