@@ -135,14 +135,19 @@ static const struct sc_tariff *tariff_of(const struct sc_tariffs *t, const struc
 static sc_err judge(const struct auditor *a, const struct sc_bill_claim *claim, const struct sc_hash *bill_hash,
                     struct sc_verdict **out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_billing_customer_deinit) struct sc_billing_customer c = { 0 };
+    struct sc_billing_customer c;
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = { 0 };
     SC_CLEANUP(sc_row_stream_freep) struct sc_row_stream *stream = NULL;
-    SC_TRY(sc_billing_customer_load(a->db, claim->client_id, &c, diag));
+    /* an operator who deletes or spoils the customer's row must not escape the audit by it */
+    const sc_err known = sc_billing_customer_load(a->db, claim->client_id, &c, NULL);
+    if (known != SC_OK && known != SC_E_NOT_FOUND && known != SC_E_MALFORMED)
+        return sc_fail(diag, known, "database: customer %" PRId64, claim->client_id);
+    SC_TRY(sc_billing_meter_load(a->db, claim->meter, &meter, diag));
     const struct sc_audit_options opt = { .claim = claim,
                                           .bill_hash = *bill_hash,
                                           .tariff = tariff_of(&a->o->tariffs, claim),
-                                          .contract = &c.contract,
-                                          .certificate = sc_buf_slice(&c.certificate),
+                                          .contract = known == SC_OK ? &c.contract : NULL,
+                                          .certificate = sc_buf_slice(&meter.certificate),
                                           .institute = a->institute };
     const int64_t before_ms = (int64_t)claim->requested.interval_s * 1000;
     SC_TRY(sc_row_stream_new(a->db, claim->client_id, claim->requested.from_ms - before_ms, claim->requested.to_ms,

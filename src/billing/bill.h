@@ -92,6 +92,7 @@ sc_err sc_bill_to_json(const struct sc_bill *bill, const char *customer_name, js
 struct sc_bill_claim {
     int64_t client_id;
     uint32_t meter;
+    struct sc_contract contract; /* as the bill states it */
     struct sc_bill_period requested;
     int64_t from_ms, to_ms;
     uint64_t reading_count, first_sequence, last_sequence;

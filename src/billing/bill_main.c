@@ -191,18 +191,20 @@ static void tell(const struct sc_bill *b)
 
 static sc_err bill_customer(PGconn *db, const struct options *o, int64_t client_id, const char *path, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_billing_customer_deinit) struct sc_billing_customer c = { 0 };
+    struct sc_billing_customer c;
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = { 0 };
     SC_CLEANUP(sc_biller_freep) struct sc_biller *biller = NULL;
     SC_CLEANUP(sc_bill_freep) struct sc_bill *bill = NULL;
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
     const struct sc_tariff *tariff;
     struct sc_bill_period period;
     SC_TRY(sc_billing_customer_load(db, client_id, &c, diag));
-    if (c.interval_s == 0)
+    SC_TRY(sc_billing_meter_load(db, c.contract.meter, &meter, diag));
+    if (meter.interval_s == 0)
         return sc_fail(diag, SC_E_NOT_FOUND, "customer %" PRId64 ": meter %08" PRIu32 " is not in the database", client_id,
                        c.contract.meter);
     SC_TRY(choose_tariff(o, &c, &tariff, diag));
-    SC_TRY(choose_period(o, tariff, c.interval_s, &period, diag));
+    SC_TRY(choose_period(o, tariff, meter.interval_s, &period, diag));
     SC_TRY(sc_biller_new(tariff, &c.contract, &period, &biller, diag));
     SC_TRY(feed(db, biller, client_id, &period, diag));
     SC_TRY(sc_biller_finish(biller, &bill, diag));
@@ -331,11 +333,13 @@ static void month_around(int64_t at_ms, struct sc_bill_period *out)
 
 static sc_err prove_connected(PGconn *db, const struct options *o, int64_t at_ms, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_billing_customer_deinit) struct sc_billing_customer c = { 0 };
+    struct sc_billing_customer c;
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = { 0 };
     SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = { 0 };
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
     SC_TRY(sc_billing_customer_load(db, o->customer, &c, diag));
-    struct sc_bill_period period = { .interval_s = c.interval_s };
+    SC_TRY(sc_billing_meter_load(db, c.contract.meter, &meter, diag));
+    struct sc_bill_period period = { .interval_s = meter.interval_s };
     month_around(at_ms, &period);
     if (o->bill != NULL)
         SC_TRY(period_of_bill(o->bill, o->customer, &period, diag));
@@ -356,7 +360,7 @@ static sc_err prove_connected(PGconn *db, const struct options *o, int64_t at_ms
         p.proof.client_id = o->customer;
         p.proof.tree_size = p.count;
         p.proof.signature = sc_buf_slice(&signature);
-        p.proof.certificate = sc_buf_slice(&c.certificate);
+        p.proof.certificate = sc_buf_slice(&meter.certificate);
         err = sc_proof_to_json(&p.proof, &doc);
     }
     free(p.leaves);

@@ -9,10 +9,9 @@
 #define CERTIFICATE_SIZE_MAX ((size_t)65536)
 #define INT8_OID             ((Oid)20)
 
-void sc_billing_customer_deinit(struct sc_billing_customer *c)
+void sc_billing_meter_deinit(struct sc_billing_meter *m)
 {
-    if (c != NULL)
-        sc_buf_deinit(&c->certificate);
+    sc_buf_deinit(&m->certificate);
 }
 
 static struct sc_field field_of(const PGresult *res, int row, int column)
@@ -73,23 +72,24 @@ static sc_err parse_customer(const PGresult *res, struct sc_billing_customer *c)
     return SC_OK;
 }
 
-/* A meter that is not in the table, or whose row is nonsense, has no certificate: the audit says so. */
-static sc_err load_meter(PGconn *db, struct sc_billing_customer *c, struct sc_diag *diag)
+sc_err sc_billing_meter_load(PGconn *db, uint32_t serial, struct sc_billing_meter *out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_db_result_freep) PGresult *res = NULL;
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter m = { 0 };
     int64_t interval_s = 0;
-    SC_TRY(select_by_number(db, "SELECT certificate, interval_s FROM meter WHERE serial = $1", c->contract.meter, 2, &res,
-                            diag));
-    if (PQntuples(res) != 1)
-        return SC_OK;
-    sc_buf_init(&c->certificate, CERTIFICATE_SIZE_MAX);
-    const sc_err err = sc_field_bytes(field_of(res, 0, 0), CERTIFICATE_SIZE_MAX, &c->certificate);
-    if (err == SC_E_NOMEM)
-        return err;
-    if (err != SC_OK)
-        sc_buf_reset(&c->certificate);
-    if (sc_field_i64(field_of(res, 0, 1), &interval_s) == SC_OK && interval_s >= 60 && interval_s <= 86400)
-        c->interval_s = (uint32_t)interval_s;
+    SC_TRY(select_by_number(db, "SELECT certificate, interval_s FROM meter WHERE serial = $1", serial, 2, &res, diag));
+    sc_buf_init(&m.certificate, CERTIFICATE_SIZE_MAX);
+    if (PQntuples(res) == 1) {
+        const sc_err err = sc_field_bytes(field_of(res, 0, 0), CERTIFICATE_SIZE_MAX, &m.certificate);
+        if (err == SC_E_NOMEM)
+            return err;
+        if (err != SC_OK)
+            sc_buf_reset(&m.certificate);
+        if (sc_field_i64(field_of(res, 0, 1), &interval_s) == SC_OK && interval_s >= 60 && interval_s <= 86400)
+            m.interval_s = (uint32_t)interval_s;
+    }
+    *out = m;
+    m.certificate = (struct sc_buf){ 0 };
     return SC_OK;
 }
 
@@ -105,7 +105,6 @@ sc_err sc_billing_customer_load(PGconn *db, int64_t client_id, struct sc_billing
         return sc_fail(diag, SC_E_NOT_FOUND, "customer %" PRId64 " is not in the database", client_id);
     if (parse_customer(res, &c) != SC_OK)
         return sc_fail(diag, SC_E_MALFORMED, "customer %" PRId64 ": the row in the database makes no contract", client_id);
-    SC_TRY(load_meter(db, &c, diag));
     *out = c;
     return SC_OK;
 }

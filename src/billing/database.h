@@ -11,13 +11,18 @@ struct sc_billing_customer {
     char name[128];            /* UTF-8, "" when there is none */
     bool has_modality;
     enum sc_modality modality;
-    uint32_t interval_s;       /* of the meter; 0 = unknown */
-    struct sc_buf certificate; /* DER, as the database has it; may be empty */
 };
-void sc_billing_customer_deinit(struct sc_billing_customer *c);
 /* SC_E_NOT_FOUND: no such customer; SC_E_MALFORMED: a row that makes no contract. */
 sc_err sc_billing_customer_load(PGconn *db, int64_t client_id, struct sc_billing_customer *out, struct sc_diag *diag)
     SC_MUST_CHECK;
+
+struct sc_billing_meter {
+    uint32_t interval_s;       /* 0 = unknown */
+    struct sc_buf certificate; /* DER, as the database has it; may be empty */
+};
+/* A meter that is not in the table, or whose row is nonsense, gives SC_OK with an empty certificate or interval. */
+sc_err sc_billing_meter_load(PGconn *db, uint32_t serial, struct sc_billing_meter *out, struct sc_diag *diag) SC_MUST_CHECK;
+void sc_billing_meter_deinit(struct sc_billing_meter *m);
 
 /* All customers' numbers in rising order; the caller frees *ids_out. */
 #define SC_BILLING_CUSTOMERS_MAX ((size_t)10000000)
