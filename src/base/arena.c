@@ -2,7 +2,8 @@
 
 #include <stdalign.h>
 
-#define CHUNK_SIZE ((size_t)32 << 10)
+#define CHUNK_SIZE       ((size_t)32 << 10)
+#define SIZE_MAX_DEFAULT ((size_t)1 << 30)
 
 struct sc_arena_chunk {
     struct sc_arena_chunk *next;
@@ -13,7 +14,7 @@ struct sc_arena_chunk {
 
 void sc_arena_init(struct sc_arena *arena, size_t size_max)
 {
-    *arena = (struct sc_arena){ .size_max = size_max != 0 ? size_max : (size_t)1 << 30 };
+    *arena = (struct sc_arena){ .size_max = size_max };
 }
 
 static void free_chain(struct sc_arena_chunk *c)
@@ -47,9 +48,12 @@ void sc_arena_reset(struct sc_arena *arena)
 void *sc_arena_alloc(struct sc_arena *arena, size_t size)
 {
     const size_t align = alignof(max_align_t);
-    if (size > arena->size_max || arena->size > arena->size_max - size)
+    const size_t size_max = arena->size_max != 0 ? arena->size_max : SIZE_MAX_DEFAULT;
+    if (size > size_max)
         return NULL;
     const size_t rounded = (size + align - 1) & ~(align - 1);
+    if (rounded > size_max || arena->size > size_max - rounded)
+        return NULL;
     struct sc_arena_chunk *c = arena->head;
     if (c == NULL || c->capacity - c->used < rounded) {
         const size_t capacity = rounded > CHUNK_SIZE ? rounded : CHUNK_SIZE;
@@ -61,7 +65,7 @@ void *sc_arena_alloc(struct sc_arena *arena, size_t size)
     }
     void *p = c->data + c->used;
     c->used += rounded;
-    arena->size += size;
+    arena->size += rounded; /* what it costs: tiny pieces must not slip under the cap */
     memset(p, 0, size);
     return p;
 }

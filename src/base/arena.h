@@ -8,7 +8,7 @@
 struct sc_arena_chunk;
 struct sc_arena {
     struct sc_arena_chunk *head;
-    size_t size;     /* bytes handed out */
+    size_t size;     /* bytes handed out, rounded up to the alignment */
     size_t size_max; /* cap; 0 = 1 GiB */
 };
 

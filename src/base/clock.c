@@ -141,26 +141,41 @@ int64_t sc_civil_to_ms(const struct sc_civil *c)
            c->second * 1000LL + c->ms;
 }
 
+/* Exactly `digits` digits at *p: sscanf() would take blanks and signs as well. */
+static bool take_digits(const char **p, int digits, int *out)
+{
+    int v = 0;
+    for (int i = 0; i < digits; i++, (*p)++) {
+        if (**p < '0' || **p > '9')
+            return false;
+        v = v * 10 + (**p - '0');
+    }
+    *out = v;
+    return true;
+}
+
+static bool take_char(const char **p, char c)
+{
+    if (**p != c)
+        return false;
+    (*p)++;
+    return true;
+}
+
 sc_err sc_civil_parse(const char *text, int64_t *wall_ms_out)
 {
     struct sc_civil c = { 0 };
-    int used = 0;
-    if (strnlen(text, 32) >= 32 || sscanf(text, "%4d-%2d-%2d%n", &c.year, &c.month, &c.day, &used) != 3)
+    const char *p = text;
+    if (!take_digits(&p, 4, &c.year) || !take_char(&p, '-') || !take_digits(&p, 2, &c.month) || !take_char(&p, '-') ||
+        !take_digits(&p, 2, &c.day))
         return SC_E_MALFORMED;
-    const char *p = text + used;
-    if (*p == 'T' || *p == ' ') {
-        if (sscanf(p + 1, "%2d:%2d%n", &c.hour, &c.minute, &used) != 2)
+    if (take_char(&p, 'T') || take_char(&p, ' ')) {
+        if (!take_digits(&p, 2, &c.hour) || !take_char(&p, ':') || !take_digits(&p, 2, &c.minute) ||
+            (take_char(&p, ':') && !take_digits(&p, 2, &c.second)))
             return SC_E_MALFORMED;
-        p += 1 + used;
-        if (*p == ':') {
-            if (sscanf(p + 1, "%2d%n", &c.second, &used) != 1)
-                return SC_E_MALFORMED;
-            p += 1 + used;
-        }
     }
-    if (*p == 'Z')
-        p++;
-    if (*p != '\0' || c.hour < 0 || c.hour > 23 || c.minute < 0 || c.minute > 59 || c.second < 0 || c.second > 59)
+    p += *p == 'Z'; /* it is UTC in any case */
+    if (*p != '\0' || c.hour > 23 || c.minute > 59 || c.second > 59)
         return SC_E_MALFORMED;
     const int64_t ms = sc_civil_to_ms(&c);
     struct sc_civil back;

@@ -21,6 +21,17 @@ char *sc_path_join(const char *dir, const char *name)
     return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
 }
 
+/* Keys are read through here too: no copy stays on the stack. */
+struct chunk {
+    size_t size; /* the most that was ever in it */
+    uint8_t bytes[16384];
+};
+
+static void chunk_wipe(struct chunk *c)
+{
+    explicit_bzero(c->bytes, c->size);
+}
+
 sc_err sc_file_read(const char *path, size_t size_max, struct sc_buf *out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -32,19 +43,21 @@ sc_err sc_file_read(const char *path, size_t size_max, struct sc_buf *out, struc
     if (!S_ISREG(st.st_mode))
         return sc_fail(diag, SC_E_USAGE, "%s: not a regular file", path);
     size_t total = 0;
+    SC_CLEANUP(chunk_wipe) struct chunk chunk;
+    chunk.size = 0; /* the bytes need no initial value */
     for (;;) {
-        uint8_t chunk[16384];
-        const ssize_t n = read(fd, chunk, sizeof chunk);
+        const ssize_t n = read(fd, chunk.bytes, sizeof chunk.bytes);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return sc_fail_errno(diag, SC_E_IO, "%s", path);
         if (n == 0)
             break;
+        chunk.size = (size_t)n > chunk.size ? (size_t)n : chunk.size;
         total += (size_t)n;
         if (total > size_max)
             return sc_fail(diag, SC_E_LIMIT, "%s: larger than %zu bytes", path, size_max);
-        sc_buf_put_bytes(out, sc_slice_of(chunk, (size_t)n));
+        sc_buf_put_bytes(out, sc_slice_of(chunk.bytes, (size_t)n));
     }
     const sc_err err = sc_buf_status(out);
     return err == SC_OK ? SC_OK : sc_fail(diag, err, "%s: %s", path, sc_err_name(err));

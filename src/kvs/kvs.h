@@ -93,7 +93,7 @@ void sc_kvs_txn_abort(struct sc_kvs_txn *txn); /* NULL is fine */
 
 /* ---- maintenance ---- */
 struct sc_kvs_stats {
-    uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes;
+    uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes, index_bytes;
     uint64_t commit_count, sync_count, flush_count, compaction_count;
     uint64_t block_reads, cache_hits, bytes_written;
     uint64_t epoch, counter;

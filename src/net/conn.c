@@ -1,5 +1,6 @@
 #include "net/conn.h"
 
+#include "base/clock.h"
 #include "net/internal.h"
 
 #include <arpa/inet.h>
@@ -17,6 +18,7 @@
 #define HANDSHAKE_S       10
 #define REDIAL_MS_MIN     50
 #define REDIAL_MS_MAX     2000
+#define ACCEPT_PAUSE_MS   100 /* after accept() failed, e.g. for want of file descriptors */
 #define DRAINED_BELOW(max) ((max) / 2)
 
 struct sc_conn {
@@ -30,7 +32,10 @@ struct sc_conn {
     size_t message_size_max, output_size_max;
     bool open;                    /* `opened` was told */
     bool paused;
+    bool ended;                   /* the peer has closed, but what it said before is still paused */
     bool full;                    /* a send was refused: tell when drained */
+    bool told;                    /* its owner knows of the end */
+    int64_t opened_us;
     unsigned depth;               /* callbacks running: freeing waits for them */
     bool closing;
     char why[200];
@@ -41,6 +46,7 @@ struct sc_listener {
     struct sc_loop *loop;
     struct sc_listener_options opt;
     struct evconnlistener *evl;
+    struct sc_timer *accept_again;
     struct sc_conn *conns;
     size_t conn_count;
     uint16_t port;
@@ -54,7 +60,6 @@ struct sc_dialer {
     struct sc_conn *conn;
     struct sc_timer *redial;
     int64_t redial_ms;
-    bool freeing;
 };
 
 /* ---- life and death of a connection ---- */
@@ -73,35 +78,69 @@ static void conn_unlink(struct sc_conn *c)
         l->conns = c->next;
     if (c->next != NULL)
         c->next->prev = c->prev;
+    c->prev = NULL;
+    c->next = NULL;
+    c->listener = NULL;
     l->conn_count--;
 }
 
-static void dialer_conn_gone(struct sc_dialer *d);
+static void dialer_conn_gone(struct sc_dialer *d, int64_t open_us);
+
+/* Takes c from its owner and tells that one.  The owner may be freed by what it is told, so it is let go of before. */
+static void conn_tell_end(struct sc_conn *c, bool owner_stays)
+{
+    if (c->told)
+        return;
+    c->told = true;
+    void (*came_to_nothing)(void *arg, const char *peer, const char *why) = NULL;
+    struct sc_dialer *d = c->dialer;
+    if (c->listener != NULL)
+        came_to_nothing = c->listener->opt.refused;
+    conn_unlink(c);
+    if (d != NULL) {
+        came_to_nothing = d->opt.failed;
+        c->dialer = NULL;
+        d->conn = NULL;
+        if (owner_stays)
+            dialer_conn_gone(d, c->open ? sc_mono_us(&sc_clock_system) - c->opened_us : 0);
+    }
+    if (c->open)
+        c->events->closed(c->arg, c, c->why);
+    else if (came_to_nothing != NULL)
+        came_to_nothing(c->arg, c->peer, c->why);
+}
 
 static void conn_destroy(struct sc_conn *c)
 {
-    struct sc_dialer *d = c->dialer;
-    struct sc_listener *l = c->listener;
-    conn_unlink(c);
-    if (d != NULL)
-        d->conn = NULL;
-    if (c->open)
-        c->events->closed(c->arg, c, c->why);
-    else if (l != NULL && l->opt.refused != NULL)
-        l->opt.refused(l->opt.conn.arg, c->peer, c->why);
+    conn_tell_end(c, true);
     bufferevent_free(c->bev);
     free(c);
-    if (d != NULL)
-        dialer_conn_gone(d);
+}
+
+static void conn_shut(struct sc_conn *c, const char *why)
+{
+    c->closing = true;
+    snprintf(c->why, sizeof c->why, "%s", why);
+    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+}
+
+/* The owner is being freed, perhaps in a callback of c itself: it hears of the end now, c's memory goes when it can. */
+static void conn_abandon(struct sc_conn *c, const char *why)
+{
+    if (!c->closing)
+        conn_shut(c, why);
+    c->depth++;
+    conn_tell_end(c, false);
+    c->depth--;
+    if (c->depth == 0)
+        conn_destroy(c);
 }
 
 void sc_conn_close(struct sc_conn *c, const char *why)
 {
     if (c->closing)
         return;
-    c->closing = true;
-    snprintf(c->why, sizeof c->why, "%s", why);
-    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+    conn_shut(c, why);
     if (c->depth == 0)
         conn_destroy(c);
 }
@@ -122,6 +161,10 @@ static bool leave(struct sc_conn *c)
     return false;
 }
 
+/* Callbacks are deferred for their order: libevent tells of a TLS peer's end before it hands over what came just before
+ * it (conn_closed() in bufferevent_openssl.c runs ahead of evbuffer_commit_space()); deferred, reading comes first. */
+#define BEV_OPTIONS (BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS)
+
 static struct sc_conn *conn_new(const struct sc_conn_options *opt, struct sc_loop *loop, int fd, bool server)
 {
     struct sc_conn *c = calloc(1, sizeof *c);
@@ -136,13 +179,13 @@ static struct sc_conn *conn_new(const struct sc_conn_options *opt, struct sc_loo
         if (ssl != NULL)
             c->bev = bufferevent_openssl_socket_new(net_loop_base(loop), fd, ssl,
                                                     server ? BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING,
-                                                    BEV_OPT_CLOSE_ON_FREE);
+                                                    BEV_OPTIONS);
         if (c->bev == NULL)
             SSL_free(ssl);
         else
             bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1); /* our messages carry their own length */
     } else {
-        c->bev = bufferevent_socket_new(net_loop_base(loop), fd, BEV_OPT_CLOSE_ON_FREE);
+        c->bev = bufferevent_socket_new(net_loop_base(loop), fd, BEV_OPTIONS);
     }
     if (c->bev == NULL) {
         free(c);
@@ -181,10 +224,11 @@ static void conn_opened(struct sc_conn *c)
         sc_conn_close(c, "this identity has no right to connect");
         return;
     }
+    if (c->closing) /* allow() freed the listener */
+        return;
     bufferevent_set_timeouts(c->bev, NULL, NULL);
     c->open = true;
-    if (c->dialer != NULL)
-        c->dialer->redial_ms = REDIAL_MS_MIN;
+    c->opened_us = sc_mono_us(&sc_clock_system);
     if (c->events->opened != NULL)
         c->events->opened(c->arg, c);
 }
@@ -197,6 +241,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         conn_opened(c);
     } else if (what & BEV_EVENT_TIMEOUT) {
         sc_conn_close(c, "handshake timed out");
+    } else if (what & BEV_EVENT_EOF && c->open && c->paused) {
+        c->ended = true; /* what it said before is still to be heard */
     } else if (what & BEV_EVENT_EOF) {
         sc_conn_close(c, c->open ? "closed by peer" : "closed by peer during the handshake");
     } else if (what & BEV_EVENT_ERROR) {
@@ -255,6 +301,8 @@ static void on_readable(struct bufferevent *bev, void *arg)
     enter(c);
     while (!c->paused && take_message(c)) {
     }
+    if (c->ended && !c->paused)
+        sc_conn_close(c, "closed by peer");
     leave(c);
 }
 
@@ -306,7 +354,8 @@ void sc_conn_read_resume(struct sc_conn *c)
     if (!c->paused || c->closing)
         return;
     c->paused = false;
-    bufferevent_enable(c->bev, EV_READ);
+    if (!c->ended)
+        bufferevent_enable(c->bev, EV_READ);
     bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS); /* what is buffered already */
 }
 
@@ -370,6 +419,20 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
     }
 }
 
+/* Out of descriptors, most likely.  The listening socket stays readable, so trying on would only burn the processor. */
+static void on_accept_error(struct evconnlistener *evl, void *arg)
+{
+    struct sc_listener *l = arg;
+    evconnlistener_disable(evl);
+    sc_timer_start(l->accept_again, ACCEPT_PAUSE_MS);
+}
+
+static void accept_again(void *arg)
+{
+    struct sc_listener *l = arg;
+    evconnlistener_enable(l->evl);
+}
+
 static sc_err parse_address(const char *host, uint16_t port, struct sockaddr_in *out, struct sc_diag *diag)
 {
     *out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
@@ -388,12 +451,19 @@ sc_err sc_listener_new(struct sc_loop *loop, const struct sc_listener_options *o
         return sc_fail(diag, SC_E_NOMEM, "listener");
     l->loop = loop;
     l->opt = *opt;
+    if (sc_timer_new(loop, accept_again, l, &l->accept_again) != SC_OK) {
+        free(l);
+        return sc_fail(diag, SC_E_NOMEM, "listener");
+    }
     l->evl = evconnlistener_new_bind(net_loop_base(loop), on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC,
                                      512, (struct sockaddr *)(void *)&addr, sizeof addr);
     if (l->evl == NULL) {
+        const sc_err err = sc_fail_errno(diag, SC_E_IO, "listening on %s:%u", opt->conn.host, opt->conn.port);
+        sc_timer_free(l->accept_again);
         free(l);
-        return sc_fail_errno(diag, SC_E_IO, "listening on %s:%u", opt->conn.host, opt->conn.port);
+        return err;
     }
+    evconnlistener_set_error_cb(l->evl, on_accept_error);
     socklen_t size = sizeof addr;
     getsockname(evconnlistener_get_fd(l->evl), (struct sockaddr *)(void *)&addr, &size);
     l->port = ntohs(addr.sin_port);
@@ -406,8 +476,9 @@ void sc_listener_free(struct sc_listener *l)
     if (l == NULL)
         return;
     evconnlistener_free(l->evl);
+    sc_timer_free(l->accept_again);
     while (l->conns != NULL)
-        sc_conn_close(l->conns, "service stops");
+        conn_abandon(l->conns, "service stops");
     free(l);
 }
 
@@ -430,7 +501,7 @@ static void dial(void *arg)
         return; /* was checked when the dialer was made */
     struct sc_conn *c = conn_new(&d->opt, d->loop, -1, false);
     if (c == NULL) {
-        dialer_conn_gone(d);
+        dialer_conn_gone(d, 0);
         return;
     }
     c->dialer = d;
@@ -445,10 +516,12 @@ static void dial(void *arg)
     leave(c);
 }
 
-static void dialer_conn_gone(struct sc_dialer *d)
+/* open_us: how long it stood.  One that was accepted only to be thrown out at once (a TLS 1.3 server judges our
+ * certificate after we have finished) is no success, and the pauses go on growing. */
+static void dialer_conn_gone(struct sc_dialer *d, int64_t open_us)
 {
-    if (d->freeing)
-        return;
+    if (open_us >= REDIAL_MS_MAX * INT64_C(1000))
+        d->redial_ms = REDIAL_MS_MIN;
     sc_timer_start(d->redial, d->redial_ms);
     d->redial_ms = d->redial_ms * 2 > REDIAL_MS_MAX ? REDIAL_MS_MAX : d->redial_ms * 2;
 }
@@ -482,9 +555,8 @@ void sc_dialer_free(struct sc_dialer *d)
 {
     if (d == NULL)
         return;
-    d->freeing = true;
     if (d->conn != NULL)
-        sc_conn_close(d->conn, "service stops");
+        conn_abandon(d->conn, "service stops");
     sc_timer_free(d->redial);
     free(d);
 }

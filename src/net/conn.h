@@ -23,7 +23,7 @@ sc_err sc_conn_send(struct sc_conn *conn, struct sc_slice bytes) SC_MUST_CHECK;
 size_t sc_conn_output_pending(const struct sc_conn *conn);
 void sc_conn_read_pause(struct sc_conn *conn); /* back pressure: the peer's TCP window fills */
 void sc_conn_read_resume(struct sc_conn *conn);
-/* Ends it; `closed` is called with why, at once or after the running callback. */
+/* Ends it; `closed` is called with why, at once or after the running callback.  What is queued is not sent any more. */
 void sc_conn_close(struct sc_conn *conn, const char *why);
 const char *sc_conn_peer(const struct sc_conn *conn); /* SPIFFE ID, or address for plain TCP */
 void sc_conn_set_user(struct sc_conn *conn, void *user);
@@ -37,6 +37,8 @@ struct sc_conn_options {
     size_t output_size_max;      /* 0 = 4 MiB */
     const struct sc_conn_events *events;
     void *arg;
+    /* Dialers: told of each attempt that did not come about (nobody there, wrong certificate or name).  May be NULL. */
+    void (*failed)(void *arg, const char *peer, const char *why);
 };
 
 /* ---- server ---- */
@@ -51,16 +53,19 @@ struct sc_listener_options {
 };
 sc_err sc_listener_new(struct sc_loop *loop, const struct sc_listener_options *opt, struct sc_listener **out,
                        struct sc_diag *diag) SC_MUST_CHECK;
-void sc_listener_free(struct sc_listener *l); /* also closes its connections; NULL is fine */
+/* Also closes its connections: `closed` is called for each before it returns.  NULL is fine; so is a call from any of
+ * its own or its connections' callbacks. */
+void sc_listener_free(struct sc_listener *l);
 uint16_t sc_listener_port(const struct sc_listener *l);
 size_t sc_listener_conn_count(const struct sc_listener *l);
 
-/* ---- client: one connection, dialled again for ever with growing pauses (50 ms .. 2 s) ---- */
+/* ---- client: one connection, dialled again for ever with growing pauses (50 ms .. 2 s).
+ * The pauses shrink again once a connection has stood for as long as the longest of them. ---- */
 struct sc_dialer;
 /* expected_id: the server's SPIFFE ID (NULL only with plain TCP). */
 sc_err sc_dialer_new(struct sc_loop *loop, const struct sc_conn_options *opt, const char *expected_id,
                      struct sc_dialer **out, struct sc_diag *diag) SC_MUST_CHECK;
-void sc_dialer_free(struct sc_dialer *d); /* NULL is fine */
+void sc_dialer_free(struct sc_dialer *d); /* as sc_listener_free() */
 struct sc_conn *sc_dialer_conn(const struct sc_dialer *d); /* NULL while not open */
 
 #endif

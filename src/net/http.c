@@ -19,13 +19,19 @@ struct sc_http {
 static void on_request(struct evhttp_request *req, void *arg)
 {
     struct sc_http *http = arg;
-    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
+    const char *raw_path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
+    size_t path_size = 0;
+    SC_CLEANUP(sc_freep) char *path = evhttp_uridecode(raw_path != NULL ? raw_path : "/", 0, &path_size);
+    if (path == NULL || strlen(path) != path_size) { /* "%00" */
+        evhttp_send_error(req, 400, NULL);
+        return;
+    }
     struct evbuffer *in = evhttp_request_get_input_buffer(req);
     const size_t size = evbuffer_get_length(in);
     const bool is_post = evhttp_request_get_command(req) == EVHTTP_REQ_POST;
     const struct sc_http_request request = {
         .method = is_post ? "POST" : "GET",
-        .path = path != NULL ? path : "/",
+        .path = path,
         .body = sc_slice_of(size != 0 ? evbuffer_pullup(in, -1) : NULL, size),
     };
     struct sc_http_response res = { .status = 200, .content_type = "text/plain; charset=utf-8" };

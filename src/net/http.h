@@ -24,7 +24,8 @@ sc_err sc_http_new(struct sc_loop *loop, const char *host, uint16_t port, sc_htt
 void sc_http_free(struct sc_http *http); /* NULL is fine */
 uint16_t sc_http_port(const struct sc_http *http);
 
-/* Client: appends the body of a 200 answer.  SC_E_AGAIN: nobody answers, or 503.  Thread-safe. */
+/* Client: appends the body of a 200 answer.  SC_E_AGAIN: nobody answers, or 503; SC_E_IO: another status (then nothing
+ * is appended); SC_E_LIMIT: more than body_out takes; SC_E_USAGE: not an http URL.  Thread-safe. */
 sc_err sc_http_get(const char *url, long timeout_ms, struct sc_buf *body_out, struct sc_diag *diag) SC_MUST_CHECK;
 
 #endif

@@ -61,7 +61,9 @@ void sc_loop_run(struct sc_loop *loop)
 
 void sc_loop_stop(struct sc_loop *loop)
 {
-    event_base_loopbreak(loop->base);
+    /* Not event_base_loopbreak(): event_base_loop() forgets one that came before it was entered. */
+    if (event_base_loopexit(loop->base, NULL) != 0)
+        event_base_loopbreak(loop->base); /* no memory left for an event */
 }
 
 struct call_once {
@@ -151,6 +153,8 @@ void sc_timer_free(struct sc_timer *timer)
 
 void sc_timer_start(struct sc_timer *timer, int64_t delay_ms)
 {
+    if (delay_ms < 0)
+        delay_ms = 0;
     const struct timeval tv = { delay_ms / 1000, delay_ms % 1000 * 1000 };
     evtimer_add(timer->event, &tv);
 }

@@ -12,7 +12,7 @@ sc_err sc_loop_new(struct sc_loop **out, struct sc_diag *diag) SC_MUST_CHECK;
 void sc_loop_free(struct sc_loop *loop); /* NULL is fine; everything on it must be gone */
 void sc_loop_freep(struct sc_loop **loop);
 void sc_loop_run(struct sc_loop *loop);  /* until sc_loop_stop() */
-void sc_loop_stop(struct sc_loop *loop); /* from any thread or a callback */
+void sc_loop_stop(struct sc_loop *loop); /* from any thread or a callback; before sc_loop_run() that returns at once */
 /* Runs call(arg) on the loop's thread soon; from any thread. */
 sc_err sc_loop_call(struct sc_loop *loop, void (*call)(void *arg), void *arg) SC_MUST_CHECK;
 /* Calls back on SIGTERM and SIGINT. */

@@ -28,12 +28,24 @@ static sc_err fail_ssl(struct sc_diag *diag, sc_err code, const char *what, cons
     return sc_fail(diag, code, "%s%s%s: %s", what, where[0] != '\0' ? " " : "", where, text);
 }
 
+/* Refuses an encrypted key instead of asking the terminal for its password. */
+static int no_password(char *buf, int size, int rwflag, void *u)
+{
+    (void)buf;
+    (void)size;
+    (void)rwflag;
+    (void)u;
+    return -1;
+}
+
 sc_err sc_tls_new(const struct sc_tls_files *files, struct sc_tls **out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_tls_freep) struct sc_tls *tls = calloc(1, sizeof *tls);
     if (tls == NULL || (tls->ctx = SSL_CTX_new(TLS_method())) == NULL)
         return sc_fail(diag, SC_E_NOMEM, "TLS context");
     SSL_CTX *ctx = tls->ctx;
+    ERR_clear_error(); /* or an older failure of this thread would be told as the reason of ours */
+    SSL_CTX_set_default_passwd_cb(ctx, no_password);
     SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_verify_depth(ctx, 2);
@@ -153,6 +165,7 @@ static sc_err handshake(const struct sc_tls *tls, int fd, bool server, const cha
         err = sc_fail(diag, SC_E_NOMEM, "TLS stream");
     const int64_t deadline = timeout_ms >= 0 ? now_ms() + timeout_ms : -1;
     while (err == SC_OK) {
+        ERR_clear_error(); /* SSL_get_error() believes whatever is in the thread's queue */
         const int rc = server ? SSL_accept(s->ssl) : SSL_connect(s->ssl);
         if (rc == 1)
             break;
