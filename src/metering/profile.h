@@ -41,6 +41,8 @@ uint32_t sc_dataset_interval_s(const struct sc_dataset *d);
 size_t sc_dataset_interval_count(const struct sc_dataset *d); /* day_count * 86400 / interval_s */
 int64_t sc_dataset_first_ms(const struct sc_dataset *d);      /* midnight of the first day, the file's clock */
 bool sc_dataset_has_reactive(const struct sc_dataset *d);
+/* Customers are named kinds of site ("metal", "school_small"), not anonymous households. */
+bool sc_dataset_has_sites(const struct sc_dataset *d);
 const char *sc_dataset_customer_name(const struct sc_dataset *d, size_t customer); /* as in the file: "E0001", "metal" */
 enum sc_customer_class sc_dataset_customer_class(const struct sc_dataset *d, size_t customer);
 double sc_dataset_peak_kw(const struct sc_dataset *d, size_t customer); /* highest interval, 0 when all are missing */
