@@ -1,0 +1,44 @@
+# The two commands: `make demo` and `make test`.  Both install what is missing (Debian packages, with sudo when not root).
+BUILD      ?= build
+BUILD_ASAN ?= build-asan
+DEMO_ARGS  ?= --out out
+
+.PHONY: all build demo test install clean format tidy fuzz deps deps-test
+
+all: build
+
+deps:
+	@tools/bootstrap.sh build
+
+deps-test:
+	@tools/bootstrap.sh build test
+
+build: deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@tools/link-bin.sh $(BUILD)
+
+demo: build
+	@$(BUILD)/bin/securecloud demo $(DEMO_ARGS)
+
+test: deps-test build
+	@[ -f $(BUILD_ASAN)/build.ninja ] || CC=clang meson setup $(BUILD_ASAN) -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C $(BUILD_ASAN) --quiet
+	@tools/link-bin.sh $(BUILD_ASAN)
+	@tools/run-tests.sh $(BUILD) $(BUILD_ASAN)
+
+install: build
+	meson install -C $(BUILD)
+
+# libFuzzer on every target, FUZZ_SECONDS each.
+fuzz: deps-test
+	@tools/fuzz.sh $${FUZZ_SECONDS:-60}
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+tidy: build
+	@git ls-files 'src/*.c' | xargs -n 8 -P 2 clang-tidy -p $(BUILD) --quiet
+
+clean:
+	rm -rf $(BUILD) $(BUILD_ASAN) build-fuzz out

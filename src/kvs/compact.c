@@ -1,0 +1,543 @@
+/* Flush and compaction, and the thread that does them.
+ *
+ * Level 0 holds what memtables became, oldest first, overlapping; levels 1.. are each one sorted run, ten times the size
+ * of the one before.  A compaction merges all of level 0, or one table of a fuller level (round robin by key), with what
+ * it overlaps below.  While it merges, full memtables are still flushed in between, so that writers wait for a flush and
+ * not for a compaction.
+ *
+ * A version of a key is kept while it is the newest or some snapshot sees it; a deletion goes once every snapshot sees
+ * it and nothing lies below. */
+#include "kvs/cursor.h"
+#include "kvs/engine.h"
+
+#define LEVEL0_TRIGGER   4
+#define LEVEL_FACTOR     10
+#define TABLE_SIZE_MIN   ((size_t)4 << 10)
+#define FLUSH_CHECK_MASK 0xff /* look for a full memtable every so many entries */
+
+size_t kvs_table_size_target(const struct sc_kvs *kvs)
+{
+    return kvs->memtable_size_max > TABLE_SIZE_MIN ? kvs->memtable_size_max : TABLE_SIZE_MIN;
+}
+
+void kvs_table_list_deinit(struct kvs_table_list *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        kvs_table_unref(l->tables[i]);
+    free(l->tables);
+    *l = (struct kvs_table_list){ 0 };
+}
+
+sc_err kvs_table_list_add(struct kvs_table_list *l, struct kvs_table *t)
+{
+    if (l->count == l->capacity) {
+        const size_t capacity = l->capacity != 0 ? l->capacity * 2 : 8;
+        struct kvs_table **tables = realloc(l->tables, capacity * sizeof *tables);
+        if (tables == NULL) {
+            kvs_table_unref(t);
+            return SC_E_NOMEM;
+        }
+        l->tables = tables;
+        l->capacity = capacity;
+    }
+    l->tables[l->count++] = t;
+    return SC_OK;
+}
+
+/* ---- which versions stay ---- */
+
+struct keeper {
+    uint64_t *snapshots; /* ascending; the last is what was visible when we began */
+    size_t snapshot_count;
+    const struct kvs_version *below; /* deletions: levels > level are looked at; NULL: all deletions stay */
+    size_t level;
+    struct sc_buf key;   /* of the entry before */
+    uint64_t newer_seq;  /* of the entry before, if of the same key */
+    bool any;
+};
+
+static void keeper_deinit(struct keeper *k)
+{
+    free(k->snapshots);
+    sc_buf_deinit(&k->key);
+}
+
+/* The list is in order of creation, hence of seq. */
+static sc_err keeper_init(struct keeper *k, struct sc_kvs *kvs, const struct kvs_version *below, size_t level)
+{
+    *k = (struct keeper){ .below = below, .level = level };
+    pthread_mutex_lock(&kvs->lock);
+    size_t count = 1;
+    for (const struct sc_kvs_snapshot *s = kvs->snapshots.next; s != &kvs->snapshots; s = s->next)
+        count++;
+    k->snapshots = calloc(count, sizeof *k->snapshots);
+    if (k->snapshots != NULL) {
+        for (const struct sc_kvs_snapshot *s = kvs->snapshots.next; s != &kvs->snapshots; s = s->next)
+            k->snapshots[k->snapshot_count++] = s->seq;
+        k->snapshots[k->snapshot_count++] = kvs->seq_visible;
+    }
+    pthread_mutex_unlock(&kvs->lock);
+    return k->snapshots != NULL ? SC_OK : SC_E_NOMEM;
+}
+
+static bool nothing_below(const struct keeper *k, struct sc_slice key)
+{
+    for (size_t l = k->level + 1; l < KVS_LEVEL_COUNT; l++) {
+        size_t first;
+        if (kvs_level_overlap(&k->below->levels[l], key, key, &first) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Does a snapshot see seq, when the next newer version is newer_seq? */
+static bool is_seen(const struct keeper *k, uint64_t seq, uint64_t newer_seq)
+{
+    size_t lo = 0, hi = k->snapshot_count; /* first snapshot >= seq */
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (k->snapshots[mid] < seq)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < k->snapshot_count && k->snapshots[lo] < newer_seq;
+}
+
+static sc_err keep(struct keeper *k, const struct kvs_entry *e, bool *keep_out)
+{
+    const bool newest = !k->any || !sc_slice_eq(sc_buf_slice(&k->key), e->key);
+    const uint64_t newer_seq = k->newer_seq;
+    if (newest) {
+        sc_buf_reset(&k->key);
+        sc_buf_put_bytes(&k->key, e->key);
+        SC_TRY(sc_buf_status(&k->key));
+    }
+    k->any = true;
+    k->newer_seq = e->seq;
+    *keep_out = newest || is_seen(k, e->seq, newer_seq);
+    if (*keep_out && !e->is_put && k->below != NULL && e->seq <= k->snapshots[0] && nothing_below(k, e->key))
+        *keep_out = false;
+    return SC_OK;
+}
+
+/* ---- output: tables of about the target size, cut between keys only ---- */
+
+struct output {
+    struct sc_kvs *kvs;
+    struct kvs_table_list *tables;
+    struct kvs_table_builder *builder; /* NULL between tables */
+    struct sc_buf key;                 /* last one added */
+};
+
+static void output_deinit(struct output *o)
+{
+    kvs_table_builder_free(o->builder);
+    sc_buf_deinit(&o->key);
+}
+
+static sc_err output_close(struct output *o, struct sc_diag *diag)
+{
+    struct kvs_table_meta meta;
+    struct kvs_table *t;
+    if (o->builder == NULL)
+        return SC_OK;
+    SC_TRY(kvs_table_builder_finish(o->builder, &meta, diag));
+    atomic_fetch_add(&o->kvs->stats.bytes_written, meta.size);
+    SC_TRY(kvs_table_new(&o->kvs->io, &meta, o->kvs->cache, o->kvs->garbage, &t));
+    kvs_table_builder_free(SC_TAKE(o->builder));
+    return kvs_table_list_add(o->tables, t);
+}
+
+static sc_err output_add(struct output *o, const struct kvs_entry *e, struct sc_diag *diag)
+{
+    if (o->builder != NULL && kvs_table_builder_size(o->builder) >= kvs_table_size_target(o->kvs) &&
+        !sc_slice_eq(e->key, sc_buf_slice(&o->key)))
+        SC_TRY(output_close(o, diag));
+    if (o->builder == NULL)
+        SC_TRY(kvs_table_builder_new(&o->kvs->io, o->kvs->block_size, &o->builder));
+    sc_buf_reset(&o->key);
+    sc_buf_put_bytes(&o->key, e->key);
+    SC_TRY(sc_buf_status(&o->key));
+    return kvs_table_builder_add(o->builder, e);
+}
+
+sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *mt, struct kvs_table_list *out,
+                                struct sc_diag *diag)
+{
+    SC_CLEANUP(keeper_deinit) struct keeper keeper = { 0 };
+    SC_CLEANUP(output_deinit) struct output output = { .kvs = kvs, .tables = out };
+    SC_TRY(keeper_init(&keeper, kvs, NULL, 0));
+    for (const struct kvs_node *n = kvs_memtable_first(mt); n != NULL; n = kvs_memtable_next(n)) {
+        struct kvs_entry e;
+        bool stays;
+        kvs_node_entry(n, &e);
+        SC_TRY(keep(&keeper, &e, &stays));
+        if (stays)
+            SC_TRY(output_add(&output, &e, diag));
+    }
+    return output_close(&output, diag);
+}
+
+/* ---- making it so ---- */
+
+sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, uint64_t seq_flushed, struct kvs_root *root,
+                          struct sc_diag *diag)
+{
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = { 0 };
+    kvs_version_to_manifest(v, seq_flushed, &plain);
+    SC_TRY(sc_buf_status(&plain));
+    kvs_id_random(&root->manifest);
+    root->manifest_size = plain.size;
+    atomic_fetch_add(&kvs->stats.bytes_written, plain.size);
+    return kvs_io_put_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, sc_buf_slice(&plain),
+                             root->manifest_tag, diag);
+}
+
+/* The root with the new manifest; of the logs only the live one stays when a memtable was flushed. */
+static sc_err root_install(struct sc_kvs *kvs, const struct kvs_root *manifest, bool flushed, struct sc_diag *diag)
+{
+    pthread_mutex_lock(&kvs->anchor.lock);
+    const struct kvs_root old = kvs->anchor.root;
+    struct kvs_root next = old;
+    next.manifest = manifest->manifest;
+    next.manifest_size = manifest->manifest_size;
+    memcpy(next.manifest_tag, manifest->manifest_tag, SC_TAG_SIZE);
+    if (flushed) {
+        next.logs[0] = old.logs[old.log_count - 1];
+        next.log_count = 1;
+    }
+    next.logs[next.log_count - 1].end.group_count = kvs_wal_synced(kvs->wal);
+    const sc_err err = kvs_anchor_swap_fresh(&kvs->anchor, &next, diag);
+    pthread_mutex_unlock(&kvs->anchor.lock);
+    SC_TRY(err);
+    kvs_garbage_add(kvs->garbage, &old.manifest);
+    for (size_t i = 0; flushed && i + 1 < old.log_count; i++)
+        kvs_garbage_add(kvs->garbage, &old.logs[i].id);
+    return SC_OK;
+}
+
+static bool is_added(const struct kvs_edit *edit, const struct kvs_table *t)
+{
+    for (size_t i = 0; i < edit->add_count; i++)
+        if (edit->add[i] == t)
+            return true;
+    return false;
+}
+
+static sc_err install(struct sc_kvs *kvs, const struct kvs_edit *edit, uint64_t seq_flushed, bool flushed,
+                      struct sc_diag *diag)
+{
+    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *now = kvs_view_now(kvs, NULL);
+    SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
+    struct kvs_root manifest = { 0 };
+    struct kvs_view *next = NULL;
+    SC_TRY(kvs_version_apply(now->version, edit, &version));
+    SC_TRY(kvs_manifest_write(kvs, version, seq_flushed, &manifest, diag));
+    SC_TRY(root_install(kvs, &manifest, flushed, diag));
+    kvs->seq_flushed = seq_flushed;
+    pthread_mutex_lock(&kvs->lock); /* the memtables may have changed meanwhile: take the present ones */
+    const sc_err err = kvs_view_new(kvs->view->mem, flushed ? NULL : kvs->view->imm, version, &next);
+    if (err == SC_OK)
+        kvs_view_replace(kvs, next);
+    pthread_mutex_unlock(&kvs->lock);
+    SC_TRY(err);
+    for (size_t i = 0; i < edit->remove_count; i++)
+        if (!is_added(edit, edit->remove[i]))
+            kvs_table_obsolete(edit->remove[i]);
+    return SC_OK;
+}
+
+sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
+    SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = { 0 };
+    SC_TRY(kvs_tables_from_memtable(kvs, view->imm, &tables, diag));
+    const struct kvs_edit edit = { .add = tables.tables, .add_count = tables.count, .add_level = 0 };
+    const uint64_t seq_max = kvs_memtable_seq_max(view->imm);
+    SC_TRY(install(kvs, &edit, seq_max > kvs->seq_flushed ? seq_max : kvs->seq_flushed, true, diag));
+    atomic_fetch_add(&kvs->stats.flushes, 1);
+    return SC_OK;
+}
+
+static sc_err flush_if_pending(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    pthread_mutex_lock(&kvs->lock);
+    const bool pending = kvs->view->imm != NULL;
+    pthread_mutex_unlock(&kvs->lock);
+    return pending ? kvs_flush(kvs, diag) : SC_OK;
+}
+
+/* ---- merging ---- */
+
+struct merge {
+    struct kvs_cursor **cursors;
+    size_t count;
+};
+
+static void merge_deinit(struct merge *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        kvs_cursor_free(m->cursors[i]);
+    free(m->cursors);
+}
+
+static sc_err merge_add(struct merge *m, struct kvs_table *const *tables, size_t count, struct sc_diag *diag)
+{
+    struct kvs_cursor *c;
+    if (count == 0)
+        return SC_OK;
+    SC_TRY(kvs_cursor_run(tables, count, KVS_SEQ_MAX, KVS_RUN_MERGE, &c));
+    m->cursors[m->count++] = c;
+    return c->ops->seek_ge(c, SC_SLICE_EMPTY, diag);
+}
+
+static struct kvs_cursor *merge_first(const struct merge *m)
+{
+    struct kvs_cursor *best = NULL;
+    for (size_t i = 0; i < m->count; i++) {
+        struct kvs_cursor *c = m->cursors[i];
+        if (c->valid &&
+            (best == NULL || kvs_entry_cmp(c->entry.key, c->entry.seq, best->entry.key, best->entry.seq) < 0))
+            best = c;
+    }
+    return best;
+}
+
+static bool is_stopping(struct sc_kvs *kvs)
+{
+    pthread_mutex_lock(&kvs->lock);
+    const bool stop = kvs->stop;
+    pthread_mutex_unlock(&kvs->lock);
+    return stop;
+}
+
+/* SC_E_AGAIN: the volume is being closed. */
+static sc_err merge_run(struct sc_kvs *kvs, struct merge *m, struct keeper *keeper, struct kvs_table_list *out,
+                        struct sc_diag *diag)
+{
+    SC_CLEANUP(output_deinit) struct output output = { .kvs = kvs, .tables = out };
+    struct kvs_cursor *c;
+    for (uint64_t n = 1; (c = merge_first(m)) != NULL; n++) {
+        bool stays;
+        SC_TRY(keep(keeper, &c->entry, &stays));
+        if (stays)
+            SC_TRY(output_add(&output, &c->entry, diag));
+        SC_TRY(c->ops->next(c, diag));
+        if ((n & FLUSH_CHECK_MASK) != 0)
+            continue;
+        if (is_stopping(kvs))
+            return SC_E_AGAIN;
+        SC_TRY(flush_if_pending(kvs, diag));
+    }
+    return output_close(&output, diag);
+}
+
+/* ---- what to compact ---- */
+
+struct job {
+    struct kvs_version *version; /* borrowed */
+    struct kvs_table_list inputs; /* references; upper ones first */
+    size_t upper_count;
+    bool upper_overlaps; /* the upper ones are no run */
+    size_t level_out;
+};
+
+static void job_deinit(struct job *j)
+{
+    kvs_table_list_deinit(&j->inputs);
+}
+
+static uint64_t level_size_max(size_t level, size_t table_size)
+{
+    uint64_t size = table_size;
+    for (size_t l = 0; l < level; l++)
+        size *= LEVEL_FACTOR;
+    return size;
+}
+
+/* The level that most needs compaction; KVS_LEVEL_COUNT when none does. */
+static size_t level_pick(const struct kvs_version *v, size_t table_size)
+{
+    if (v->levels[0].count >= LEVEL0_TRIGGER)
+        return 0;
+    for (size_t l = 1; l + 1 < KVS_LEVEL_COUNT; l++)
+        if (v->levels[l].size > level_size_max(l, table_size))
+            return l;
+    return KVS_LEVEL_COUNT;
+}
+
+bool kvs_compaction_needed(const struct kvs_version *v, size_t table_size)
+{
+    return level_pick(v, table_size) != KVS_LEVEL_COUNT;
+}
+
+static sc_err job_add(struct job *j, struct kvs_table *const *tables, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        SC_TRY(kvs_table_list_add(&j->inputs, kvs_table_ref(tables[i])));
+    return SC_OK;
+}
+
+/* The range of the upper inputs, and what it meets below. */
+static sc_err job_add_lower(struct job *j)
+{
+    struct sc_slice smallest = kvs_table_meta(j->inputs.tables[0])->smallest;
+    struct sc_slice largest = kvs_table_meta(j->inputs.tables[0])->largest;
+    for (size_t i = 1; i < j->upper_count; i++) {
+        const struct kvs_table_meta *m = kvs_table_meta(j->inputs.tables[i]);
+        smallest = sc_slice_cmp(m->smallest, smallest) < 0 ? m->smallest : smallest;
+        largest = sc_slice_cmp(m->largest, largest) > 0 ? m->largest : largest;
+    }
+    size_t first;
+    const struct kvs_level *lower = &j->version->levels[j->level_out];
+    const size_t count = kvs_level_overlap(lower, smallest, largest, &first);
+    return job_add(j, lower->tables + first, count);
+}
+
+static sc_err job_pick(struct sc_kvs *kvs, struct job *j)
+{
+    const size_t level = level_pick(j->version, kvs_table_size_target(kvs));
+    if (level == KVS_LEVEL_COUNT)
+        return SC_OK;
+    const struct kvs_level *from = &j->version->levels[level];
+    j->level_out = level + 1;
+    if (level == 0) {
+        SC_TRY(job_add(j, from->tables, from->count));
+    } else {
+        size_t i = 0; /* the first behind where the last compaction of this level ended */
+        while (i < from->count && sc_slice_cmp(kvs_table_meta(from->tables[i])->smallest,
+                                               sc_buf_slice(&kvs->compact_at[level])) <= 0)
+            i++;
+        i = i < from->count ? i : 0;
+        SC_TRY(job_add(j, &from->tables[i], 1));
+        sc_buf_reset(&kvs->compact_at[level]);
+        sc_buf_put_bytes(&kvs->compact_at[level], kvs_table_meta(from->tables[i])->largest);
+        SC_TRY(sc_buf_status(&kvs->compact_at[level]));
+    }
+    j->upper_count = j->inputs.count;
+    j->upper_overlaps = level == 0;
+    return job_add_lower(j);
+}
+
+static int by_smallest(const void *a, const void *b)
+{
+    return sc_slice_cmp(kvs_table_meta(*(struct kvs_table *const *)a)->smallest,
+                        kvs_table_meta(*(struct kvs_table *const *)b)->smallest);
+}
+
+/* Inputs that meet nothing, nor each other, sink as they are: a load in key order is written once. */
+static bool job_sinks(struct job *j)
+{
+    if (j->inputs.count != j->upper_count)
+        return false;
+    qsort(j->inputs.tables, j->upper_count, sizeof(struct kvs_table *), by_smallest);
+    for (size_t i = 1; i < j->upper_count; i++)
+        if (sc_slice_cmp(kvs_table_meta(j->inputs.tables[i - 1])->largest,
+                         kvs_table_meta(j->inputs.tables[i])->smallest) >= 0)
+            return false;
+    return true;
+}
+
+static sc_err job_merge(struct sc_kvs *kvs, struct job *j, struct kvs_table_list *out, struct sc_diag *diag)
+{
+    SC_CLEANUP(keeper_deinit) struct keeper keeper = { 0 };
+    SC_CLEANUP(merge_deinit) struct merge merge = { 0 };
+    merge.cursors = calloc(j->inputs.count + 1, sizeof *merge.cursors);
+    if (merge.cursors == NULL)
+        return SC_E_NOMEM;
+    SC_TRY(keeper_init(&keeper, kvs, j->version, j->level_out));
+    for (size_t i = 0; j->upper_overlaps && i < j->upper_count; i++)
+        SC_TRY(merge_add(&merge, &j->inputs.tables[i], 1, diag));
+    if (!j->upper_overlaps)
+        SC_TRY(merge_add(&merge, j->inputs.tables, j->upper_count, diag));
+    SC_TRY(merge_add(&merge, j->inputs.tables + j->upper_count, j->inputs.count - j->upper_count, diag));
+    return merge_run(kvs, &merge, &keeper, out, diag);
+}
+
+static sc_err job_run(struct sc_kvs *kvs, struct job *j, bool may_sink, struct sc_diag *diag)
+{
+    SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list out = { 0 };
+    struct kvs_edit edit = {
+        .remove = j->inputs.tables, .remove_count = j->inputs.count, .add_level = (uint8_t)j->level_out
+    };
+    if (may_sink && job_sinks(j)) {
+        edit.add = j->inputs.tables;
+        edit.add_count = j->inputs.count;
+    } else {
+        SC_TRY(job_merge(kvs, j, &out, diag));
+        edit.add = out.tables;
+        edit.add_count = out.count;
+    }
+    SC_TRY(install(kvs, &edit, kvs->seq_flushed, false, diag));
+    atomic_fetch_add(&kvs->stats.compactions, 1);
+    return SC_OK;
+}
+
+sc_err kvs_compact_step(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
+    SC_CLEANUP(job_deinit) struct job job = { .version = view->version };
+    SC_TRY(job_pick(kvs, &job));
+    return job.inputs.count != 0 ? job_run(kvs, &job, true, diag) : SC_OK;
+}
+
+/* Everything into one run at the deepest level in use. */
+sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
+    SC_CLEANUP(job_deinit) struct job job = { .version = view->version, .upper_overlaps = true, .level_out = 1 };
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
+        SC_TRY(job_add(&job, view->version->levels[l].tables, view->version->levels[l].count));
+        if (view->version->levels[l].count != 0 && l > 1)
+            job.level_out = l;
+    }
+    job.upper_count = job.inputs.count;
+    return job.inputs.count != 0 ? job_run(kvs, &job, false, diag) : SC_OK;
+}
+
+/* ---- the thread ---- */
+
+/* Caller holds kvs->lock. */
+static bool has_work(const struct sc_kvs *kvs)
+{
+    if (kvs->poison != SC_OK)
+        return false;
+    return kvs->view->imm != NULL || kvs->compact_wanted != kvs->compact_done ||
+           kvs_compaction_needed(kvs->view->version, kvs_table_size_target(kvs));
+}
+
+static sc_err work_once(struct sc_kvs *kvs, uint64_t compact_wanted, struct sc_diag *diag)
+{
+    SC_TRY(flush_if_pending(kvs, diag));
+    if (compact_wanted != kvs->compact_done) /* only we change compact_done */
+        SC_TRY(kvs_compact_all(kvs, diag));
+    else
+        SC_TRY(kvs_compact_step(kvs, diag));
+    sc_ignore(kvs_garbage_collect(kvs->garbage, &kvs->io, NULL)); /* what stays is an orphan of the next open */
+    return SC_OK;
+}
+
+void *kvs_background(void *arg)
+{
+    struct sc_kvs *kvs = arg;
+    pthread_mutex_lock(&kvs->lock);
+    while (!kvs->stop) {
+        if (!has_work(kvs)) {
+            pthread_cond_wait(&kvs->work, &kvs->lock);
+            continue;
+        }
+        const uint64_t wanted = kvs->compact_wanted;
+        struct sc_diag diag = { 0 };
+        pthread_mutex_unlock(&kvs->lock);
+        const sc_err err = work_once(kvs, wanted, &diag);
+        if (err != SC_OK && err != SC_E_AGAIN)
+            sc_ignore(kvs_poison(kvs, err, &diag));
+        pthread_mutex_lock(&kvs->lock);
+        if (err == SC_OK)
+            kvs->compact_done = wanted;
+        pthread_cond_broadcast(&kvs->change);
+    }
+    pthread_mutex_unlock(&kvs->lock);
+    return NULL;
+}

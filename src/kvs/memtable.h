@@ -1,0 +1,38 @@
+/* kvs/memtable.h - the newest versions, in memory: a skip list that one thread writes while any number read.
+ *
+ * Memory comes from one arena and is freed with the memtable; nodes never move.  Reference-counted.
+ * Skip list: Pugh 1990; publication by release stores of the next pointers, lowest level first (as in LevelDB). */
+#ifndef SC_KVS_MEMTABLE_H
+#define SC_KVS_MEMTABLE_H
+
+#include "kvs/entry.h"
+
+struct kvs_memtable;
+struct kvs_node; /* an entry's place; valid as long as the memtable */
+
+sc_err kvs_memtable_new(struct kvs_memtable **out) SC_MUST_CHECK;
+struct kvs_memtable *kvs_memtable_ref(struct kvs_memtable *mt);
+void kvs_memtable_unref(struct kvs_memtable *mt); /* NULL is fine */
+void kvs_memtable_unrefp(struct kvs_memtable **mt);
+
+/* Copies e.  (key, seq) must be new.  One writer at a time.  node_out may be NULL. */
+sc_err kvs_memtable_add(struct kvs_memtable *mt, const struct kvs_entry *e, const struct kvs_node **node_out)
+    SC_MUST_CHECK;
+/* Takes the entry out again (its memory stays).  Only while nobody else holds the memtable: transactions' rollback. */
+void kvs_memtable_remove(struct kvs_memtable *mt, const struct kvs_node *node);
+
+size_t kvs_memtable_size(const struct kvs_memtable *mt);    /* bytes held */
+uint64_t kvs_memtable_count(const struct kvs_memtable *mt); /* entries */
+uint64_t kvs_memtable_seq_max(const struct kvs_memtable *mt);
+
+/* NULL when there is none. */
+const struct kvs_node *kvs_memtable_first(const struct kvs_memtable *mt);
+const struct kvs_node *kvs_memtable_last(const struct kvs_memtable *mt);
+const struct kvs_node *kvs_memtable_next(const struct kvs_node *node);
+/* First entry >= (key, seq) in entry order: the newest version of key not newer than seq, or a later key's first. */
+const struct kvs_node *kvs_memtable_seek(const struct kvs_memtable *mt, struct sc_slice key, uint64_t seq);
+/* Last entry of all keys < key. */
+const struct kvs_node *kvs_memtable_before(const struct kvs_memtable *mt, struct sc_slice key);
+void kvs_node_entry(const struct kvs_node *node, struct kvs_entry *out);
+
+#endif

@@ -1,0 +1,120 @@
+/* Transactions: an overlay of own writes, kept as versions by order of writing, over one snapshot. */
+#include "kvs/engine.h"
+
+#define TXN_SIZE_MAX ((size_t)256 << 20) /* bytes of keys and values; a log group must hold it */
+
+struct sc_kvs_txn {
+    struct sc_kvs *kvs;
+    struct sc_kvs_snapshot *snap;
+    struct kvs_memtable *writes; /* seq = 1 + index in nodes */
+    const struct kvs_node **nodes;
+    size_t count, capacity;
+    size_t size; /* bytes written, rolled back ones included: their memory stays */
+};
+
+void sc_kvs_txn_abort(struct sc_kvs_txn *txn)
+{
+    if (txn == NULL)
+        return;
+    sc_kvs_snapshot_free(txn->snap);
+    kvs_memtable_unref(txn->writes);
+    free(txn->nodes);
+    free(txn);
+}
+
+static void txn_abortp(struct sc_kvs_txn **txn)
+{
+    sc_kvs_txn_abort(*txn);
+}
+
+sc_err sc_kvs_txn_begin(struct sc_kvs *kvs, struct sc_kvs_txn **out)
+{
+    SC_CLEANUP(txn_abortp) struct sc_kvs_txn *txn = calloc(1, sizeof *txn);
+    if (txn == NULL)
+        return SC_E_NOMEM;
+    txn->kvs = kvs;
+    SC_TRY(kvs_memtable_new(&txn->writes));
+    SC_TRY(sc_kvs_snapshot_new(kvs, &txn->snap));
+    *out = SC_TAKE(txn);
+    return SC_OK;
+}
+
+static sc_err txn_write(struct sc_kvs_txn *txn, const struct kvs_entry *e)
+{
+    SC_TRY(kvs_key_check(e->key));
+    const size_t size = e->key.size + e->value.size + KVS_WAL_RECORD_OVERHEAD;
+    if (e->value.size > SC_KVS_VALUE_SIZE_MAX || size > TXN_SIZE_MAX - txn->size)
+        return SC_E_LIMIT;
+    if (txn->count == txn->capacity) {
+        const size_t capacity = txn->capacity != 0 ? txn->capacity * 2 : 16;
+        const struct kvs_node **nodes = realloc(txn->nodes, capacity * sizeof *nodes);
+        if (nodes == NULL)
+            return SC_E_NOMEM;
+        txn->nodes = nodes;
+        txn->capacity = capacity;
+    }
+    struct kvs_entry mine = *e;
+    mine.seq = txn->count + 1;
+    SC_TRY(kvs_memtable_add(txn->writes, &mine, &txn->nodes[txn->count]));
+    txn->count++;
+    txn->size += size;
+    return SC_OK;
+}
+
+sc_err sc_kvs_txn_put(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_slice value)
+{
+    return txn_write(txn, &(struct kvs_entry){ .key = key, .value = value, .is_put = true });
+}
+
+sc_err sc_kvs_txn_delete(struct sc_kvs_txn *txn, struct sc_slice key)
+{
+    return txn_write(txn, &(struct kvs_entry){ .key = key, .value = SC_SLICE_EMPTY });
+}
+
+sc_err sc_kvs_txn_get(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_buf *value_out, struct sc_diag *diag)
+{
+    SC_TRY(kvs_key_check(key));
+    const struct kvs_node *n = kvs_memtable_seek(txn->writes, key, KVS_SEQ_MAX);
+    struct kvs_entry e;
+    if (n != NULL)
+        kvs_node_entry(n, &e);
+    if (n == NULL || !sc_slice_eq(e.key, key))
+        return sc_kvs_get(txn->kvs, txn->snap, key, value_out, diag);
+    if (!e.is_put)
+        return SC_E_NOT_FOUND;
+    if (value_out == NULL)
+        return SC_OK;
+    sc_buf_put_bytes(value_out, e.value);
+    return sc_buf_status(value_out);
+}
+
+sc_err sc_kvs_txn_iter(struct sc_kvs_txn *txn, const struct sc_kvs_range *range, struct sc_kvs_iter **out,
+                       struct sc_diag *diag)
+{
+    (void)diag;
+    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(txn->kvs, NULL);
+    return kvs_iter_make(txn->kvs, txn->snap->seq, view, txn->writes, range, out);
+}
+
+size_t sc_kvs_txn_mark(const struct sc_kvs_txn *txn)
+{
+    return txn->count;
+}
+
+void sc_kvs_txn_rollback_to(struct sc_kvs_txn *txn, size_t mark)
+{
+    SC_ASSERT(mark <= txn->count);
+    while (txn->count > mark)
+        kvs_memtable_remove(txn->writes, txn->nodes[--txn->count]);
+}
+
+sc_err sc_kvs_txn_commit(struct sc_kvs_txn *txn, bool sync, struct sc_diag *diag)
+{
+    SC_CLEANUP(txn_abortp) struct sc_kvs_txn *mine = txn;
+    const struct kvs_write_set set = {
+        .writes = mine->writes, .snapshot_seq = mine->snap->seq, .size = mine->size
+    };
+    if (mine->count == 0 && !sync)
+        return SC_OK;
+    return kvs_commit(mine->kvs, &set, sync, diag);
+}

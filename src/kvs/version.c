@@ -1,0 +1,138 @@
+#include "kvs/version.h"
+
+struct kvs_version *kvs_version_ref(struct kvs_version *v)
+{
+    __atomic_fetch_add(&v->refs, 1, __ATOMIC_RELAXED);
+    return v;
+}
+
+void kvs_version_unref(struct kvs_version *v)
+{
+    if (v == NULL || __atomic_fetch_sub(&v->refs, 1, __ATOMIC_ACQ_REL) != 1)
+        return;
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
+        for (size_t i = 0; i < v->levels[l].count; i++)
+            kvs_table_unref(v->levels[l].tables[i]);
+        free(v->levels[l].tables);
+    }
+    free(v);
+}
+
+void kvs_version_unrefp(struct kvs_version **v)
+{
+    kvs_version_unref(*v);
+}
+
+static sc_err version_new(struct kvs_version **out)
+{
+    struct kvs_version *v = calloc(1, sizeof *v);
+    if (v == NULL)
+        return SC_E_NOMEM;
+    v->refs = 1;
+    *out = v;
+    return SC_OK;
+}
+
+static void level_append(struct kvs_level *level, struct kvs_table *t)
+{
+    level->tables[level->count++] = kvs_table_ref(t);
+    level->size += kvs_table_meta(t)->size;
+}
+
+static bool is_removed(const struct kvs_edit *edit, const struct kvs_table *t)
+{
+    for (size_t i = 0; i < edit->remove_count; i++)
+        if (edit->remove[i] == t)
+            return true;
+    return false;
+}
+
+static bool goes_before(const struct kvs_table *a, const struct kvs_table *b)
+{
+    return sc_slice_cmp(kvs_table_meta(a)->smallest, kvs_table_meta(b)->smallest) < 0;
+}
+
+static sc_err level_apply(const struct kvs_level *from, const struct kvs_edit *edit, bool gets, bool sorted,
+                          struct kvs_level *to)
+{
+    const size_t from_count = from != NULL ? from->count : 0;
+    const size_t add_count = gets ? edit->add_count : 0;
+    if (from_count + add_count == 0)
+        return SC_OK;
+    to->tables = calloc(from_count + add_count, sizeof(struct kvs_table *));
+    if (to->tables == NULL)
+        return SC_E_NOMEM;
+    size_t a = 0;
+    for (size_t i = 0; i < from_count; i++) {
+        if (is_removed(edit, from->tables[i]))
+            continue;
+        for (; sorted && a < add_count && goes_before(edit->add[a], from->tables[i]); a++)
+            level_append(to, edit->add[a]);
+        level_append(to, from->tables[i]);
+    }
+    for (; a < add_count; a++)
+        level_append(to, edit->add[a]);
+    return SC_OK;
+}
+
+sc_err kvs_version_apply(const struct kvs_version *v, const struct kvs_edit *edit, struct kvs_version **out)
+{
+    SC_CLEANUP(kvs_version_unrefp) struct kvs_version *next = NULL;
+    SC_TRY(version_new(&next));
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++)
+        SC_TRY(level_apply(v != NULL ? &v->levels[l] : NULL, edit, l == edit->add_level, l != 0, &next->levels[l]));
+    *out = SC_TAKE(next);
+    return SC_OK;
+}
+
+sc_err kvs_version_from_manifest(const struct kvs_manifest *m, const struct kvs_io *io, struct kvs_cache *cache,
+                                 struct kvs_garbage *garbage, struct kvs_version **out)
+{
+    SC_CLEANUP(kvs_version_unrefp) struct kvs_version *v = NULL;
+    SC_TRY(version_new(&v));
+    size_t counts[KVS_LEVEL_COUNT] = { 0 };
+    for (uint32_t i = 0; i < m->table_count; i++)
+        counts[m->tables[i].level]++;
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
+        v->levels[l].tables = counts[l] != 0 ? calloc(counts[l], sizeof(struct kvs_table *)) : NULL;
+        if (v->levels[l].tables == NULL && counts[l] != 0)
+            return SC_E_NOMEM;
+    }
+    for (uint32_t i = 0; i < m->table_count; i++) {
+        struct kvs_table *t;
+        SC_TRY(kvs_table_new(io, &m->tables[i].meta, cache, garbage, &t));
+        level_append(&v->levels[m->tables[i].level], t);
+        kvs_table_unref(t);
+    }
+    *out = SC_TAKE(v);
+    return SC_OK;
+}
+
+void kvs_version_to_manifest(const struct kvs_version *v, uint64_t seq_flushed, struct sc_buf *plain_out)
+{
+    kvs_manifest_begin(plain_out, seq_flushed, kvs_version_table_count(v));
+    for (uint8_t l = 0; l < KVS_LEVEL_COUNT; l++)
+        for (size_t i = 0; i < v->levels[l].count; i++)
+            kvs_manifest_table_put(plain_out, l, kvs_table_meta(v->levels[l].tables[i]));
+}
+
+size_t kvs_level_overlap(const struct kvs_level *level, struct sc_slice smallest, struct sc_slice largest,
+                         size_t *first_out)
+{
+    size_t first = 0;
+    while (first < level->count && sc_slice_cmp(kvs_table_meta(level->tables[first])->largest, smallest) < 0)
+        first++;
+    size_t end = first;
+    while (end < level->count && sc_slice_cmp(kvs_table_meta(level->tables[end])->smallest, largest) <= 0)
+        end++;
+    *first_out = first;
+    return end - first;
+}
+
+uint32_t kvs_version_table_count(const struct kvs_version *v)
+{
+    size_t n = 0;
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++)
+        n += v->levels[l].count;
+    return (uint32_t)n;
+}
