@@ -202,10 +202,7 @@ void sc_mdc_stored(struct sc_mdc *mdc, uint32_t serial, uint64_t sequence, int64
     mdc->stats.stored_count++;
     m->ack_due = true;
     mark_due(mdc, m);
-    const uint64_t watched = m->gap.from;
     gap_watch(mdc, m, now_us);
-    if (m->gap.from != 0 && m->gap.from != watched)
-        mdc->stats.gap_count++;
 }
 
 /* ---- out ---- */
@@ -246,6 +243,7 @@ static void ask_gap(struct sc_mdc *mdc, struct meter *m, int64_t now_us, const s
         msg.gap_request.to = msg.gap_request.from + GAP_REQUEST_MAX - 1;
     uint32_t id;
     if (send_message(mdc, m, SC_ENVELOPE_REQUEST, &msg, sink, &id)) {
+        mdc->stats.gap_count += m->gap_asked_us == 0;
         m->gap_asked_us = now_us;
         mdc->stats.gap_request_count++;
     }

@@ -22,7 +22,7 @@ struct sc_mdc_stats {
     uint64_t duplicate_count;  /* known already: dropped, acknowledged again */
     uint64_t malformed_count;
     uint64_t overflow_count;   /* dropped because too many holes stand open; the meter repeats them */
-    uint64_t gap_count;        /* holes noticed */
+    uint64_t gap_count;        /* holes that stood open long enough to be asked for */
     uint64_t gap_request_count;
     uint64_t gap_filled_count; /* readings that came in answer to a request */
     uint64_t meter_count;

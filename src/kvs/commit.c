@@ -211,6 +211,17 @@ static sc_err group_sync(struct sc_kvs *kvs, struct sc_diag *diag)
     return kvs_anchor_count(&kvs->anchor, kvs->anchor.fresh, diag);
 }
 
+/* A writer that was taken over may find its log gone before it finds its root changed: tell the cause, not the symptom. */
+static sc_err cause_of(struct sc_kvs *kvs, sc_err err, struct sc_diag *diag)
+{
+    struct sc_diag why = { 0 };
+    if (err != SC_E_IO || kvs_anchor_fence(&kvs->anchor, &why) != SC_E_CONFLICT)
+        return err;
+    if (diag != NULL)
+        *diag = why;
+    return SC_E_CONFLICT;
+}
+
 /* *unknown_out: what reached the store is unknown. */
 static sc_err group_log(struct sc_kvs *kvs, const struct group *g, bool *unknown_out, struct sc_diag *diag)
 {
@@ -218,14 +229,11 @@ static sc_err group_log(struct sc_kvs *kvs, const struct group *g, bool *unknown
     *unknown_out = false;
     if (g->commit_count == 0 && !(g->sync && unsynced))
         return SC_OK;
-    const sc_err err = group_append(kvs, g, diag);
-    *unknown_out = err != SC_OK && err != SC_E_LIMIT;
-    SC_TRY(err);
-    *unknown_out = true;
-    if (g->sync)
-        SC_TRY(group_sync(kvs, diag));
-    *unknown_out = false;
-    return SC_OK;
+    sc_err err = group_append(kvs, g, diag);
+    if (err == SC_OK && g->sync)
+        err = group_sync(kvs, diag);
+    *unknown_out = err != SC_OK && err != SC_E_LIMIT; /* the limit is found before anything is written */
+    return cause_of(kvs, err, diag);
 }
 
 /* ---- 4. apply ---- */

@@ -181,7 +181,9 @@ static sc_err levels_derive(struct derivation *v)
         level[i] = v->customer[i].mean_wh;
     qsort(level, v->customer_count, sizeof *level, compare_double);
     for (size_t q = 0; q < SC_PROFILE_QUANTILES; q++) {
-        const double at = (double)q / (SC_PROFILE_QUANTILES - 1) * (double)(v->customer_count - 1);
+        /* the ends are the 2.5 % and 97.5 % quantiles: the least and the greatest are single customers */
+        const double share = fmin(fmax((double)q / (SC_PROFILE_QUANTILES - 1), 0.025), 0.975);
+        const double at = share * (double)(v->customer_count - 1);
         const size_t low = (size_t)at;
         const size_t high = low + 1 < v->customer_count ? low + 1 : low;
         v->kind->level_wh[q] = level[low] + (at - (double)low) * (level[high] - level[low]);

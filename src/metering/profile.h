@@ -65,7 +65,7 @@ struct sc_profile_kind {
     char name[32];
     enum sc_customer_class customer_class;
     uint32_t customers;                       /* how many it was derived from */
-    double level_wh[SC_PROFILE_QUANTILES];    /* quantiles over customers of the mean Wh per day */
+    double level_wh[SC_PROFILE_QUANTILES];    /* quantiles over customers of the mean Wh per day; ends: 2.5, 97.5 % */
     double day_factor[SC_DAY_TYPE_COUNT];     /* mean energy of a day of the type / mean of all days */
     double shape[SC_DAY_TYPE_COUNT][SC_PROFILE_SLOTS_MAX];  /* share of the slot in its day, sum 1 */
     double spread[SC_DAY_TYPE_COUNT][SC_PROFILE_SLOTS_MAX]; /* standard deviation of ln(value / expected), per slot */

@@ -19,7 +19,7 @@ attack_is_named() { # KIND WORD
 import json, re, sys
 story = json.load(open(sys.argv[1] + "/run.json"))["attack"]["description"]
 touched = set(re.findall(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", story))
-offences = json.load(open(sys.argv[1] + "/audits/3.json"))["verdict"]["offences"]
+offences = json.load(open(sys.argv[1] + "/audits/3.json"))["verdict"]["findings"]
 named = {o["start"] for o in offences}
 assert named and named <= touched, (named, touched)
 PY

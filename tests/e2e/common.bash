@@ -34,7 +34,7 @@ verdicts() {
 import glob, json, os, sys
 for path in sorted(glob.glob(sys.argv[1] + "/audits/*.json"), key=lambda p: int(os.path.basename(p)[:-5])):
     v = json.load(open(path))["verdict"]
-    kinds = sorted({o["kind"] for o in v["offences"]})
+    kinds = sorted({o["kind"] for o in v["findings"]})
     print(os.path.basename(path)[:-5], "passed" if v["passed"] else "failed", *kinds)
 PY
 }

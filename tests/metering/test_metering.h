@@ -16,6 +16,13 @@
 #include "crypto/x509.h"
 
 #define assert_ok(expr) assert_int_equal((expr), SC_OK)
+/* |a - b| <= tolerance, in double; NaN is near nothing. */
+#define assert_near(a, b, tolerance)                                                                                   \
+    do {                                                                                                               \
+        const double a_ = (double)(a), b_ = (double)(b);                                                               \
+        if (!(a_ - b_ <= (double)(tolerance) && b_ - a_ <= (double)(tolerance)))                                       \
+            fail_msg("%s = %.9g, not near %s = %.9g", #a, a_, #b, b_);                                                 \
+    } while (0)
 /* Every flip of one bit of the `size` bytes at `bytes`: runs `body` with the flip in place. */
 #define FOR_EACH_FLIP(bytes, size, body)                                                                               \
     for (size_t bit_ = 0; bit_ < (size) * 8; bit_++) {                                                                 \
@@ -29,6 +36,8 @@ static inline const char *shared_path(const char *name)
 {
     static char path[4096];
     const char *root = getenv("SC_SHARED");
+    if (root == NULL)
+        root = getenv("SC_SHARED_DEFAULT"); /* set by the build: beside the source tree */
     snprintf(path, sizeof path, "%s/%s", root != NULL ? root : "../shared", name);
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
