@@ -121,10 +121,8 @@ static void head(struct sc_buf *out, const struct report_pages *p)
                         "<a href=\"#bills\">Bills and audits</a><a href=\"#fraud\">Fraud</a></nav><h1>");
     sc_html_text(out, r->title);
     sc_buf_put_str(out, "</h1><p class=\"soft\">");
-    sc_html_text(out, r->from);
-    sc_buf_put_str(out, " to ");
-    sc_html_text(out, r->to);
-    sc_buf_put_fmt(out, " (%" PRId64 " days), a reading every %" PRId64 " minutes. Data: ", r->days, r->interval_s / 60);
+    report_period(out, r->from, r->to);
+    sc_buf_put_fmt(out, ", %" PRId64 " days, a reading every %" PRId64 " minutes. Data: ", r->days, r->interval_s / 60);
     sc_html_text(out, r->data_source);
     sc_buf_put_str(out, ", ");
     sc_html_text(out, r->data_name);
