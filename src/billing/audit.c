@@ -305,7 +305,7 @@ static void check_sequence(struct audit *a)
 static sc_err recompute(const struct audit *a, const struct sc_reading *const *ordered, size_t count,
                         struct sc_bill **bill_out, struct sc_diag *why)
 {
-    struct sc_contract contract = *a->opt->contract;
+    struct sc_contract contract = a->opt->contract != NULL ? *a->opt->contract : a->opt->claim->contract;
     contract.client_id = a->opt->claim->client_id;
     contract.meter = a->opt->claim->meter;
     SC_CLEANUP(sc_biller_freep) struct sc_biller *biller = NULL;
@@ -373,9 +373,10 @@ static sc_err check_amount(struct audit *a, const struct sc_bill *bill)
     else
         audit_result(a, SC_AUDIT_CHECK_AMOUNT, false, "\"%s\" differs; the bill's total is R$ %.32s, recomputed R$ %s",
                      other, member_text(claimed, "total"), member_text(own, "total"));
-    const bool same_terms = member_differs(claimed, own, terms) == NULL;
+    const bool same_terms = a->opt->contract != NULL && member_differs(claimed, own, terms) == NULL;
     audit_result(a, SC_AUDIT_CHECK_CONTRACT, same_terms, "%s",
-                 same_terms ? "phases and contracted demand are the database's"
+                 a->opt->contract == NULL ? "the database holds no contract of this customer; the bill's terms were used"
+                 : same_terms ? "phases and contracted demand are the database's"
                             : "phases or contracted demand are not the database's");
     return SC_OK;
 }

@@ -28,7 +28,8 @@ struct sc_audit_options {
     const struct sc_bill_claim *claim;
     struct sc_hash bill_hash;            /* of the file as read: which bill was judged */
     const struct sc_tariff *tariff;      /* the auditor's own */
-    const struct sc_contract *contract;  /* phases and contracted demand as the database has them */
+    const struct sc_contract *contract;  /* phases and contracted demand as the database has them; NULL: it has none,
+                                          which fails the audit and judges the amount by the bill's own terms */
     struct sc_slice certificate;         /* DER, of the meter, as the database has it; may be empty */
     const struct sc_cert *institute;     /* the one root */
 };

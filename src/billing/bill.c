@@ -8,6 +8,8 @@ struct sc_biller {
     struct sc_usage_meter usage;
     struct sc_merkle merkle;
     struct sc_buf statement;
+    sc_err (*observe)(void *self, const struct sc_reading *r, const struct sc_hash *leaf);
+    void *observer;
     bool any; /* `last` holds the last reading billed */
     struct sc_reading last;
 };
@@ -79,6 +81,13 @@ sc_err sc_biller_new(const struct sc_tariff *tariff, const struct sc_contract *c
 void sc_biller_refuse(struct sc_biller *b)
 {
     b->bill->refused_count++;
+}
+
+void sc_biller_observe(struct sc_biller *b, sc_err (*each)(void *self, const struct sc_reading *r, const struct sc_hash *leaf),
+                       void *self)
+{
+    b->observe = each;
+    b->observer = self;
 }
 
 static bool reading_fits(const struct sc_biller *b, const struct sc_reading *r)
@@ -179,7 +188,7 @@ static sc_err add_to_hash(struct sc_biller *b, const struct sc_reading *r)
     SC_TRY(sc_buf_status(&b->statement));
     sc_merkle_leaf_hash(sc_buf_slice(&b->statement), &leaf);
     sc_merkle_add(&b->merkle, &leaf);
-    return SC_OK;
+    return b->observe != NULL ? b->observe(b->observer, r, &leaf) : SC_OK;
 }
 
 sc_err sc_biller_add(struct sc_biller *b, const struct sc_reading *r, struct sc_diag *diag)

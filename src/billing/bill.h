@@ -79,6 +79,9 @@ void sc_biller_freep(struct sc_biller **b);
 sc_err sc_biller_add(struct sc_biller *b, const struct sc_reading *r, struct sc_diag *diag) SC_MUST_CHECK;
 /* A row that could not even be read as a reading: counted as refused. */
 void sc_biller_refuse(struct sc_biller *b);
+/* From now on each(self, ...) is told of every reading that enters the measurement hash, in order: for proofs. */
+void sc_biller_observe(struct sc_biller *b, sc_err (*each)(void *self, const struct sc_reading *r, const struct sc_hash *leaf),
+                       void *self);
 /* Ends the bill.  SC_E_NOT_FOUND: no reading in the period; else as sc_charges_compute(). */
 sc_err sc_biller_finish(struct sc_biller *b, struct sc_bill **out, struct sc_diag *diag) SC_MUST_CHECK;
 
@@ -89,6 +92,7 @@ sc_err sc_bill_to_json(const struct sc_bill *bill, const char *customer_name, js
 struct sc_bill_claim {
     int64_t client_id;
     uint32_t meter;
+    struct sc_contract contract; /* as the bill states it */
     struct sc_bill_period requested;
     int64_t from_ms, to_ms;
     uint64_t reading_count, first_sequence, last_sequence;

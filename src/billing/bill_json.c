@@ -174,8 +174,9 @@ sc_err sc_bill_to_json(const struct sc_bill *b, const char *customer_name, json_
     put(doc, &ok, "format", text_of("securecloud-bill"));
     put(doc, &ok, "version", json_integer(1));
     put(doc, &ok, "customer", json_integer(b->contract.client_id));
-    if (customer_name != NULL)
-        put(doc, &ok, "name", text_of(customer_name));
+    json_t *name = customer_name != NULL ? json_string(customer_name) : NULL;
+    if (name != NULL) /* a name that is not UTF-8 is left out */
+        put(doc, &ok, "name", name);
     put(doc, &ok, "meter", text_of(meter));
     put(doc, &ok, "contract", contract_json(b, &ok));
     put(doc, &ok, "tariff", tariff_json(b, &ok));
@@ -267,11 +268,36 @@ static sc_err claim_period(const json_t *doc, struct sc_bill_claim *c, struct sc
     return SC_OK;
 }
 
+static sc_err opt_watts(const json_t *contract, const char *name, int64_t *w_out, struct sc_diag *diag)
+{
+    const char *text = NULL;
+    int64_t nano = 0;
+    SC_TRY(sc_json_opt_str(contract, name, &text, diag));
+    if (text != NULL && (sc_decimal_parse(text, &nano) != SC_OK || nano % 1000000 != 0))
+        return sc_fail(diag, SC_E_MALFORMED, "member \"%s\": kW with at most 3 decimals expected", name);
+    *w_out = nano / 1000000;
+    return SC_OK;
+}
+
+static sc_err claim_contract(const json_t *doc, struct sc_bill_claim *c, struct sc_diag *diag)
+{
+    const json_t *contract = json_object_get(doc, "contract");
+    int64_t phases;
+    SC_TRY(sc_json_get_int(contract, "phases", 1, 3, &phases, diag));
+    SC_TRY(opt_watts(contract, "contracted_kw", &c->contract.contracted_w[SC_SLOT_OFF_PEAK], diag));
+    SC_TRY(opt_watts(contract, "contracted_peak_kw", &c->contract.contracted_w[SC_SLOT_PEAK], diag));
+    c->contract.phases = (int)phases;
+    c->contract.client_id = c->client_id;
+    c->contract.meter = c->meter;
+    return SC_OK;
+}
+
 sc_err sc_bill_claim_parse(const json_t *doc, struct sc_bill_claim *out, struct sc_diag *diag)
 {
     struct sc_bill_claim c = { .doc = doc };
     SC_TRY(claim_head(doc, &c, diag));
     SC_TRY(claim_period(doc, &c, diag));
+    SC_TRY(claim_contract(doc, &c, diag));
     const json_t *readings = json_object_get(doc, "readings");
     SC_TRY(get_count(readings, "count", &c.reading_count, diag));
     SC_TRY(get_count(readings, "first_sequence", &c.first_sequence, diag));

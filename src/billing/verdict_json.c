@@ -105,6 +105,7 @@ sc_err sc_verdict_to_json(const struct sc_verdict *v, const char *auditor_uri, i
     char text[SC_DECIMAL_TEXT_SIZE];
     snprintf(text, sizeof text, "%08" PRIu32, v->meter);
     put(o, &ok, "verdict", json_string(v->passed ? "pass" : "fail"));
+    put(o, &ok, "passed", json_boolean(v->passed));
     put(o, &ok, "customer", json_integer(v->client_id));
     put(o, &ok, "meter", json_string(text));
     put(o, &ok, "period", period_json(v, &ok));
@@ -163,7 +164,7 @@ sc_err sc_verdict_sign(json_t *verdict, const struct sc_signer *signer, json_t *
 
 sc_err sc_verdict_check(const json_t *doc, const struct sc_verifier *auditor, bool *passed_out, struct sc_diag *diag)
 {
-    const char *format, *alg, *hex, *verdict;
+    const char *format, *alg, *hex;
     int64_t version;
     SC_TRY(sc_json_get_str(doc, "format", &format, diag));
     SC_TRY(sc_json_get_int(doc, "version", 1, 1, &version, diag));
@@ -181,7 +182,9 @@ sc_err sc_verdict_check(const json_t *doc, const struct sc_verifier *auditor, bo
     if (strcmp(alg, sc_sign_alg_name(sc_verifier_alg(auditor))) != 0 ||
         sc_verifier_check(auditor, sc_buf_slice(&canonical), sc_slice_of(signature, size)) != SC_OK)
         return sc_fail(diag, SC_E_AUTH, "the verdict was not signed by this auditor, or was changed since");
-    SC_TRY(sc_json_get_str(member, "verdict", &verdict, diag));
-    *passed_out = strcmp(verdict, "pass") == 0;
+    const json_t *passed = json_object_get(member, "passed");
+    if (!json_is_boolean(passed))
+        return sc_fail(diag, SC_E_MALFORMED, "member \"passed\": true or false expected");
+    *passed_out = json_is_true(passed);
     return SC_OK;
 }

@@ -23,6 +23,16 @@
 #define DEFAULT_LOSS      0.01
 #define STALL_US          ((int64_t)60000000)
 
+#define FAILED_SHOWN_MAX 8
+
+struct totals {
+    size_t bills, passed, failed_count;
+    int64_t cents;
+    size_t failed; /* shown */
+    uint64_t failed_ids[FAILED_SHOWN_MAX];
+    char failed_why[FAILED_SHOWN_MAX][80];
+};
+
 struct demo {
     /* options */
     struct sc_population_options field;
@@ -42,6 +52,7 @@ struct demo {
     struct sc_processes processes;
     char attack_story[200];
     json_t *stations;
+    struct totals totals;
     int64_t started_us;
     unsigned restarts;
     bool terminal;
@@ -412,6 +423,64 @@ static sc_err results_make(struct demo *d, struct sc_diag *diag)
     return task(d, "fraud", (const char *const[]){ "rank", "--identity", fraud, "--from", p.from, "--to", p.to, "--out-dir", ranking, NULL }, diag);
 }
 
+/* The decimal text "123.45" in cents. */
+static int64_t cents_of(const char *text)
+{
+    const char *dot = strchr(text, '.');
+    const bool negative = text[0] == '-';
+    int64_t cents = llabs(strtoll(text, NULL, 10)) * 100;
+    if (dot != NULL && dot[1] != '\0')
+        cents += (dot[1] - '0') * 10 + (dot[2] != '\0' ? dot[2] - '0' : 0);
+    return negative ? -cents : cents;
+}
+
+/* What billing and audit wrote, customer by customer. */
+static void totals_add(struct demo *d, uint64_t id)
+{
+    struct totals *t = &d->totals;
+    char name[64];
+    SC_CLEANUP(sc_json_freep) json_t *bill = NULL;
+    SC_CLEANUP(sc_json_freep) json_t *audit = NULL;
+    snprintf(name, sizeof name, "bills/%" PRIu64 ".json", id);
+    if (sc_json_read(out_path(d, name), (size_t)4 << 20, &bill, NULL) == SC_OK) {
+        const json_t *total = json_object_get(bill, "total");
+        t->bills++;
+        t->cents += json_is_string(total) ? cents_of(json_string_value(total)) : 0;
+    }
+    snprintf(name, sizeof name, "audits/%" PRIu64 ".json", id);
+    if (sc_json_read(out_path(d, name), (size_t)64 << 20, &audit, NULL) != SC_OK)
+        return;
+    const json_t *verdict = json_object_get(audit, "verdict");
+    if (json_is_true(json_object_get(verdict, "passed"))) {
+        t->passed++;
+        return;
+    }
+    t->failed_count++;
+    if (t->failed == FAILED_SHOWN_MAX)
+        return;
+    const json_t *finding = json_array_get(json_object_get(verdict, "findings"), 0);
+    const char *kind = json_string_value(json_object_get(finding, "kind"));
+    const char *start = json_string_value(json_object_get(finding, "start"));
+    t->failed_ids[t->failed] = id;
+    snprintf(t->failed_why[t->failed++], sizeof t->failed_why[0], "%s %s%s", kind != NULL ? kind : "see the verdict", start != NULL ? start : "",
+             json_array_size(json_object_get(verdict, "findings")) > 1 ? " and more" : "");
+}
+
+static void station_add(struct demo *d, const char *id, const char *title, json_t *counts)
+{
+    json_array_append_new(d->stations, json_pack("{s:s, s:s, s:i, s:o}", "id", id, "title", title, "instances", 1, "counts", counts));
+}
+
+static void totals_gather(struct demo *d)
+{
+    const size_t count = sc_population_count(d->population);
+    for (size_t i = 0; i < count; i++)
+        totals_add(d, sc_population_customer(d->population, i)->client_id);
+    station_add(d, "billing", "Billing", json_pack("{s:I, s:f}", "bills", (json_int_t)d->totals.bills, "reais billed", (double)d->totals.cents / 100));
+    station_add(d, "audit", "Audit", json_pack("{s:I, s:I}", "passed", (json_int_t)d->totals.passed, "failed", (json_int_t)d->totals.failed_count));
+    station_add(d, "fraud", "Fraud ranking", json_pack("{s:I}", "customers ranked", (json_int_t)count));
+}
+
 static sc_err run_write(struct demo *d, struct sc_diag *diag)
 {
     const struct period p = period_of(d);
@@ -453,47 +522,13 @@ static void stations_print(const struct demo *d)
     }
 }
 
-/* Adds the decimal text "123.45" in cents. */
-static int64_t cents_of(const char *text)
-{
-    const char *dot = strchr(text, '.');
-    const bool negative = text[0] == '-';
-    int64_t cents = llabs(strtoll(text, NULL, 10)) * 100;
-    if (dot != NULL && dot[1] != '\0')
-        cents += (dot[1] - '0') * 10 + (dot[2] != '\0' ? dot[2] - '0' : 0);
-    return negative ? -cents : cents;
-}
-
 static void results_print(struct demo *d)
 {
-    int64_t total_cents = 0;
-    size_t bills = 0;
-    size_t passed = 0;
-    size_t failed = 0;
-    const size_t count = sc_population_count(d->population);
-    for (size_t i = 0; i < count; i++) {
-        char name[64];
-        SC_CLEANUP(sc_json_freep) json_t *bill = NULL;
-        SC_CLEANUP(sc_json_freep) json_t *audit = NULL;
-        const uint64_t id = sc_population_customer(d->population, i)->client_id;
-        snprintf(name, sizeof name, "bills/%" PRIu64 ".json", id);
-        if (sc_json_read(out_path(d, name), (size_t)4 << 20, &bill, NULL) == SC_OK) {
-            bills++;
-            const json_t *total = json_object_get(bill, "total");
-            total_cents += cents_of(json_is_string(total) ? json_string_value(total) : "0");
-        }
-        snprintf(name, sizeof name, "audits/%" PRIu64 ".json", id);
-        if (sc_json_read(out_path(d, name), (size_t)64 << 20, &audit, NULL) != SC_OK)
-            continue;
-        const json_t *verdict = json_object_get(audit, "verdict");
-        if (json_is_true(json_object_get(verdict, "passed"))) {
-            passed++;
-        } else {
-            failed++;
-            say(d, "  audit of customer %" PRIu64 " FAILED; see %s\n", id, d->path);
-        }
-    }
-    say(d, "  %zu bills, R$ %" PRId64 ".%02" PRId64 " in all; audits: %zu passed, %zu failed\n", bills, total_cents / 100, total_cents % 100, passed, failed);
+    const struct totals *t = &d->totals;
+    for (size_t i = 0; i < t->failed; i++)
+        say(d, "  audit of customer %" PRIu64 " FAILED: %s\n", t->failed_ids[i], t->failed_why[i]);
+    say(d, "  %zu bills, R$ %" PRId64 ".%02" PRId64 " in all; audits: %zu passed, %zu failed\n", t->bills, t->cents / 100, t->cents % 100,
+        t->passed, t->failed_count);
 }
 
 static void ranking_print(struct demo *d)
@@ -532,6 +567,7 @@ static sc_err demo_run(struct demo *d, struct sc_diag *diag)
         say(d, "Attack \"%s\" on customer %" PRIu64 ": %s\n", sc_attack_name(d->attack), d->attack_customer, d->attack_story);
     SC_TRY(results_make(d, diag));
     d->restarts = sc_processes_restarts(&d->processes);
+    totals_gather(d);
     SC_TRY(run_write(d, diag));
     SC_TRY(task(d, "report", (const char *const[]){ "--out", d->out, NULL }, diag));
     stations_print(d);

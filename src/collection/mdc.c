@@ -12,11 +12,13 @@ struct meter {
     uint64_t client_id;
     void *route;
     struct sc_seqset known;  /* stored or being written */
-    struct sc_seqset stored;
+    struct sc_seqset stored; /* and what the meter has lost: both need not be asked for or repeated any more */
     bool ack_due;
     struct sc_seq_range gap; /* the hole being watched; from 0: none */
     int64_t gap_since_us;
     int64_t gap_asked_us;    /* 0: not yet */
+    uint32_t gap_request_id; /* of the last request; 0: none */
+    uint64_t gap_request_to;
     struct meter *next_due;  /* list of those with something to say */
     bool in_due;
 };
@@ -142,6 +144,10 @@ static sc_err reading_in(struct sc_mdc *mdc, struct meter *m, const struct sc_si
         m->ack_due = true; /* the meter repeats because it did not hear us */
         return SC_OK;
     }
+    if (err == SC_E_USAGE) { /* no number that a meter can have reached */
+        mdc->stats.malformed_count++;
+        return SC_OK;
+    }
     if (err == SC_E_LIMIT) {
         mdc->stats.overflow_count++;
         return SC_OK;
@@ -154,11 +160,33 @@ static sc_err reading_in(struct sc_mdc *mdc, struct meter *m, const struct sc_si
     return sink->row(sink->arg, &row);
 }
 
+/* The meter answered the request of a hole with nothing: its memory has been written over.  Without this the hole would
+ * be asked for for ever, and everything beyond the reach of an acknowledgement repeated for ever. */
+static void gap_lost(struct sc_mdc *mdc, struct meter *m, int64_t now_us)
+{
+    m->gap_request_id = 0;
+    mdc->stats.lost_count += sc_seqset_fill(&m->stored, m->gap_request_to);
+    m->ack_due = true;
+    gap_watch(mdc, m, now_us);
+}
+
+static sc_err readings_in(struct sc_mdc *mdc, struct meter *m, const struct sc_headend_frame *f,
+                          const struct sc_message_readings *readings, int64_t now_us, const struct sc_mdc_sink *sink)
+{
+    struct sc_reader r = sc_reader_of(readings->items);
+    struct sc_signed_reading item;
+    const bool was_asked = f->type == SC_ENVELOPE_REPLY;
+    if (was_asked && readings->count == 0 && f->correlation_id != 0 && f->correlation_id == m->gap_request_id)
+        gap_lost(mdc, m, now_us);
+    while (sc_readings_next(&r, &item) == SC_OK)
+        SC_TRY(reading_in(mdc, m, &item, was_asked, sink));
+    return SC_OK;
+}
+
 sc_err sc_mdc_receive(struct sc_mdc *mdc, struct sc_slice wire, void *route, int64_t now_us, const struct sc_mdc_sink *sink)
 {
     struct sc_headend_frame f;
     struct sc_message msg;
-    (void)now_us;
     sc_err err = sc_headend_decode(wire, &f);
     if (err == SC_OK && f.to_meter)
         err = SC_E_MALFORMED;
@@ -173,13 +201,9 @@ sc_err sc_mdc_receive(struct sc_mdc *mdc, struct sc_slice wire, void *route, int
         return SC_E_NOMEM;
     m->route = route;
     switch (msg.kind) {
-    case SC_MESSAGE_READINGS: {
-        struct sc_reader r = sc_reader_of(msg.readings.items);
-        struct sc_signed_reading item;
-        while (sc_readings_next(&r, &item) == SC_OK)
-            SC_TRY(reading_in(mdc, m, &item, f.type == SC_ENVELOPE_REPLY, sink));
+    case SC_MESSAGE_READINGS:
+        SC_TRY(readings_in(mdc, m, &f, &msg.readings, now_us, sink));
         break;
-    }
     case SC_MESSAGE_HELLO:
         m->ack_due = true; /* tells the meter where to go on */
         break;
@@ -245,6 +269,8 @@ static void ask_gap(struct sc_mdc *mdc, struct meter *m, int64_t now_us, const s
     if (send_message(mdc, m, SC_ENVELOPE_REQUEST, &msg, sink, &id)) {
         mdc->stats.gap_count += m->gap_asked_us == 0;
         m->gap_asked_us = now_us;
+        m->gap_request_id = id;
+        m->gap_request_to = msg.gap_request.to;
         mdc->stats.gap_request_count++;
     }
 }

@@ -2,7 +2,7 @@
  *
  * Knows neither sockets nor database: frames come in, rows to write and frames to send come out.  A reading is `known`
  * from the moment it is handed out for writing and `stored` when the writer says so; only stored readings are
- * acknowledged, and a hole in what is stored is asked for again.  Not thread-safe. */
+ * acknowledged, and a hole in what is stored is asked for again, until the meter says that it has lost it.  Not thread-safe. */
 #ifndef SC_COLLECTION_MDC_H
 #define SC_COLLECTION_MDC_H
 
@@ -25,6 +25,7 @@ struct sc_mdc_stats {
     uint64_t gap_count;        /* holes that stood open long enough to be asked for */
     uint64_t gap_request_count;
     uint64_t gap_filled_count; /* readings that came in answer to a request */
+    uint64_t lost_count;       /* asked for, but no longer in the meter's memory: given up */
     uint64_t meter_count;
     uint64_t stored_count;
 };

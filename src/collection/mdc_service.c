@@ -37,7 +37,7 @@ struct mdc_service {
     struct sc_buf out;
     struct sc_log_limiter limiter;
     struct {
-        struct sc_metric *accepted, *stored, *duplicate, *malformed, *overflow, *gaps, *gap_requests, *gap_filled, *meters, *retries;
+        struct sc_metric *accepted, *stored, *duplicate, *malformed, *overflow, *gaps, *gap_requests, *gap_filled, *lost, *meters, *retries;
     } metric;
 };
 
@@ -241,6 +241,7 @@ static void mdc_sample(void *state)
     sc_metric_set(s->metric.gaps, (int64_t)x.gap_count);
     sc_metric_set(s->metric.gap_requests, (int64_t)x.gap_request_count);
     sc_metric_set(s->metric.gap_filled, (int64_t)x.gap_filled_count);
+    sc_metric_set(s->metric.lost, (int64_t)x.lost_count);
     sc_metric_set(s->metric.meters, (int64_t)x.meter_count);
     sc_metric_set(s->metric.retries, (int64_t)sc_writer_retries(s->writer));
 }
@@ -255,6 +256,7 @@ static void register_metrics(struct mdc_service *s)
     s->metric.malformed = sc_metrics_counter(m, readings, "result=\"malformed\"", help);
     s->metric.overflow = sc_metrics_counter(m, readings, "result=\"overflow\"", help);
     s->metric.gap_filled = sc_metrics_counter(m, readings, "result=\"gap_filled\"", help);
+    s->metric.lost = sc_metrics_counter(m, readings, "result=\"lost\"", help);
     s->metric.stored = sc_metrics_gauge(m, "securecloud_mdc_stored_readings", "", "Readings in the database.");
     s->metric.gaps = sc_metrics_counter(m, "securecloud_mdc_gaps_total", "", "Holes noticed in the sequence of a meter.");
     s->metric.gap_requests = sc_metrics_counter(m, "securecloud_mdc_gap_requests_total", "", "Requests for missing readings.");

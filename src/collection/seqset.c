@@ -57,7 +57,7 @@ static sc_err insert_at(struct sc_seqset *s, size_t i, uint64_t seq)
 
 sc_err sc_seqset_add(struct sc_seqset *s, uint64_t seq)
 {
-    if (seq == 0)
+    if (seq == 0 || seq == UINT64_MAX)
         return SC_E_USAGE;
     if (sc_seqset_has(s, seq))
         return SC_E_EXISTS;
@@ -83,6 +83,19 @@ sc_err sc_seqset_add(struct sc_seqset *s, uint64_t seq)
         return insert_at(s, i, seq);
     }
     return SC_OK;
+}
+
+uint64_t sc_seqset_fill(struct sc_seqset *s, uint64_t to)
+{
+    const uint64_t before = sc_seqset_count(s);
+    if (to > s->prefix && to != UINT64_MAX)
+        s->prefix = to;
+    while (s->range_count != 0 && s->range[0].from <= s->prefix + 1) {
+        if (s->range[0].to > s->prefix)
+            s->prefix = s->range[0].to;
+        remove_at(s, 0);
+    }
+    return sc_seqset_count(s) - before;
 }
 
 bool sc_seqset_gap(const struct sc_seqset *s, struct sc_seq_range *out)

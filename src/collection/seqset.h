@@ -21,8 +21,11 @@ struct sc_seqset {
 
 void sc_seqset_deinit(struct sc_seqset *s); /* zeroed is fine */
 bool sc_seqset_has(const struct sc_seqset *s, uint64_t seq);
-/* SC_E_EXISTS: was in; SC_E_LIMIT: too many holes, not added; SC_E_USAGE: 0 is no sequence number. */
+/* SC_E_EXISTS: was in; SC_E_LIMIT: too many holes, not added; SC_E_USAGE: 0 and UINT64_MAX are no sequence
+ * numbers. */
 sc_err sc_seqset_add(struct sc_seqset *s, uint64_t seq) SC_MUST_CHECK;
+/* Adds all of 1..to; returns how many were not in before. */
+uint64_t sc_seqset_fill(struct sc_seqset *s, uint64_t to);
 /* The first hole: false when there is none (nothing beyond the prefix). */
 bool sc_seqset_gap(const struct sc_seqset *s, struct sc_seq_range *out);
 uint64_t sc_seqset_count(const struct sc_seqset *s);

@@ -25,8 +25,10 @@ static sc_err read_at(int fd, uint64_t offset, uint8_t *out, size_t size, struct
         const ssize_t n = pread(fd, out, size, (off_t)offset);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n < 0)
             return sc_fail_errno(diag, SC_E_IO, "spool: read");
+        if (n == 0)
+            return sc_fail(diag, SC_E_MALFORMED, "spool: the file was cut on disk");
         out += n;
         offset += (uint64_t)n;
         size -= (size_t)n;

@@ -125,7 +125,8 @@ static sc_err connect_and_prepare(struct sc_writer *w, struct sc_diag *diag)
 static sc_err pipeline_result(struct sc_writer *w, sc_err so_far, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_db_result_freep) PGresult *res = PQgetResult(w->db);
-    SC_CLEANUP(sc_db_result_freep) PGresult *end = res != NULL && PQresultStatus(res) != PGRES_PIPELINE_SYNC ? PQgetResult(w->db) : NULL;
+    if (res != NULL && PQresultStatus(res) != PGRES_PIPELINE_SYNC)
+        PQclear(PQgetResult(w->db));
     if (so_far != SC_OK) /* the first failure is the cause; the rest only says "aborted" */
         return so_far;
     return res == NULL ? sc_fail(diag, SC_E_AGAIN, "database: connection lost") : sc_db_check(w->db, res, "write", diag);

@@ -96,11 +96,13 @@ static int no_password(char *buf, int size, int rwflag, void *u)
     (void)size;
     (void)rwflag;
     (void)u;
-    return 0;
+    return -1; /* 0 would mean: the empty password */
 }
 
 sc_err sc_signer_from_pem(struct sc_slice pem, struct sc_signer **out, struct sc_diag *diag)
 {
+    if (pem.size > 65536) /* also: no size may turn negative below */
+        return sc_fail(diag, SC_E_LIMIT, "private key of %zu bytes", pem.size);
     BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.size);
     if (bio == NULL)
         return SC_E_NOMEM;

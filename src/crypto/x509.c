@@ -94,26 +94,24 @@ sc_err sc_cert_to_pem(const struct sc_cert *cert, struct sc_buf *out)
 sc_err sc_cert_uri(const struct sc_cert *cert, char *out, size_t out_size, struct sc_diag *diag)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert->x509, NID_subject_alt_name, NULL, NULL);
-    sc_err err = sc_fail(diag, SC_E_NOT_FOUND, "certificate without a URI name");
-    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+    sc_err err = SC_E_NOT_FOUND;
+    for (int i = 0; err == SC_E_NOT_FOUND && i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
         if (n->type != GEN_URI)
             continue;
         const int size = ASN1_STRING_length(n->d.uniformResourceIdentifier);
         const unsigned char *data = ASN1_STRING_get0_data(n->d.uniformResourceIdentifier);
-        if (size < 0 || (size_t)size >= out_size || memchr(data, 0, (size_t)size) != NULL) {
-            err = sc_fail(diag, SC_E_MALFORMED, "certificate's URI name");
-        } else {
+        err = SC_E_MALFORMED;
+        if (size >= 0 && (size_t)size < out_size && memchr(data, 0, (size_t)size) == NULL) {
             memcpy(out, data, (size_t)size);
             out[size] = '\0';
             err = SC_OK;
         }
-        break;
     }
     GENERAL_NAMES_free(names);
-    if (err == SC_OK && diag != NULL)
-        *diag = (struct sc_diag){ 0 };
-    return err;
+    if (err == SC_E_NOT_FOUND)
+        return sc_fail(diag, err, "certificate without a URI name");
+    return err == SC_OK ? SC_OK : sc_fail(diag, err, "certificate's URI name");
 }
 
 sc_err sc_cert_verifier(const struct sc_cert *cert, struct sc_verifier **out, struct sc_diag *diag)

@@ -38,8 +38,11 @@ struct sc_kvs_options {
 };
 
 struct sc_kvs;
+/* SC_E_NOT_FOUND: no volume here and not told to create one; SC_E_AUTH: see above, also when the counter shows that the
+ * state is old.  Opening to write takes the volume over from a writer that still has it open (who gets SC_E_CONFLICT). */
 sc_err sc_kvs_open(const struct sc_kvs_options *opt, struct sc_kvs **out, struct sc_diag *diag) SC_MUST_CHECK;
-/* Flushes nothing: what was synced is in the log.  Waits for the background thread.  NULL is fine. */
+/* Flushes nothing: what was synced is in the log.  Waits for the background thread.  NULL is fine.
+ * Snapshots, iterators and transactions of the volume must have been freed. */
 void sc_kvs_close(struct sc_kvs *kvs);
 void sc_kvs_closep(struct sc_kvs **kvs);
 
@@ -48,7 +51,8 @@ struct sc_kvs_snapshot;
 sc_err sc_kvs_snapshot_new(struct sc_kvs *kvs, struct sc_kvs_snapshot **out) SC_MUST_CHECK;
 void sc_kvs_snapshot_free(struct sc_kvs_snapshot *snap);
 
-/* Appends the value to value_out (may be NULL: existence only); SC_E_NOT_FOUND.  snap NULL: the newest state. */
+/* Appends the value to value_out (may be NULL: existence only); SC_E_NOT_FOUND.  snap NULL: the newest state.
+ * Everywhere: SC_E_USAGE for an empty key, SC_E_LIMIT for one too large. */
 sc_err sc_kvs_get(struct sc_kvs *kvs, const struct sc_kvs_snapshot *snap, struct sc_slice key, struct sc_buf *value_out,
                   struct sc_diag *diag) SC_MUST_CHECK;
 
@@ -75,7 +79,8 @@ struct sc_slice sc_kvs_iter_value(const struct sc_kvs_iter *it);
 /* ---- transactions ----
  * A transaction reads its own writes over one snapshot.  It is atomic; commit fails with SC_E_CONFLICT (and changes
  * nothing) when another transaction that committed since its snapshot wrote a key that this one writes (snapshot
- * isolation, first committer wins).  An aborted or failed transaction leaves nothing. */
+ * isolation, first committer wins).  An aborted or failed transaction leaves nothing, but for one whose commit() says
+ * SC_E_IO: whether it is there shows after the next open.  At most 256 MiB of keys and values (SC_E_LIMIT). */
 struct sc_kvs_txn;
 sc_err sc_kvs_txn_begin(struct sc_kvs *kvs, struct sc_kvs_txn **out) SC_MUST_CHECK;
 sc_err sc_kvs_txn_put(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_slice value) SC_MUST_CHECK;
@@ -87,19 +92,21 @@ sc_err sc_kvs_txn_iter(struct sc_kvs_txn *txn, const struct sc_kvs_range *range,
 /* Marks for savepoints: rollback undoes the writes made since the mark was taken. */
 size_t sc_kvs_txn_mark(const struct sc_kvs_txn *txn);
 void sc_kvs_txn_rollback_to(struct sc_kvs_txn *txn, size_t mark);
-/* Ends and frees txn whatever the result.  sync: durable on return (concurrent committers share one sync). */
+/* Ends and frees txn whatever the result.  sync: durable on return, with all commits before it (concurrent committers
+ * share one sync); not sync: a crash may lose it, together with what followed it, unless something after it was synced. */
 sc_err sc_kvs_txn_commit(struct sc_kvs_txn *txn, bool sync, struct sc_diag *diag) SC_MUST_CHECK;
 void sc_kvs_txn_abort(struct sc_kvs_txn *txn); /* NULL is fine */
 
 /* ---- maintenance ---- */
 struct sc_kvs_stats {
+    /* index_bytes: tables' indexes and filters in memory; block_reads: blocks read from the store by readers */
     uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes, index_bytes;
     uint64_t commit_count, sync_count, flush_count, compaction_count;
     uint64_t block_reads, cache_hits, bytes_written;
     uint64_t epoch, counter;
 };
 void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out);
-/* Reads and checks every byte reachable from the root; progress(arg, done, total) may be NULL. */
+/* Reads and checks every byte reachable from the root, past all caches; an error names object and byte range; progress(arg, done, total) may be NULL. */
 sc_err sc_kvs_verify(struct sc_kvs *kvs, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                      struct sc_diag *diag) SC_MUST_CHECK;
 /* Flushes the memtable and compacts everything into one run (offline shrink, tests). */

@@ -2,6 +2,7 @@
 
 #include "kvs/garbage.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -97,6 +98,14 @@ static sc_err chunk_open(struct kvs_table *t, uint32_t nonce_prefix, uint64_t no
     return err == SC_E_AUTH ? kvs_io_not_ours(diag, &t->meta.id, offset, size, "not authentic") : err;
 }
 
+/* Genuine, and yet not what the format says: our own mistake, or another program with our key. */
+static sc_err malformed(const struct kvs_table *t, uint64_t offset, uint64_t size, struct sc_diag *diag)
+{
+    char name[KVS_NAME_SIZE];
+    return sc_fail(diag, SC_E_MALFORMED, "object %s, bytes [%" PRIu64 ", %" PRIu64 "): malformed",
+                   kvs_id_name(&t->meta.id, name), offset, offset + size);
+}
+
 static sc_err header_check(struct kvs_table *t, struct sc_diag *diag)
 {
     uint8_t header[KVS_HEADER_SIZE];
@@ -126,7 +135,7 @@ static sc_err index_read(struct kvs_table *t, struct kvs_table_index *out, struc
     SC_TRY(kvs_io_get(t->io, &t->meta.id, offset, t->meta.index_size, p, diag));
     SC_TRY(chunk_open(t, KVS_TABLE_NONCE_INDEX, 0, offset, t->meta.index_tag, p, t->meta.index_size, diag));
     const sc_err err = kvs_table_index_parse(&plain, offset, out);
-    return err == SC_E_MALFORMED ? sc_context(diag, err, "table index") : err;
+    return err == SC_E_MALFORMED ? malformed(t, offset, t->meta.index_size, diag) : err;
 }
 
 sc_err kvs_table_index(struct kvs_table *t, const struct kvs_table_index **out, struct sc_diag *diag)
@@ -163,9 +172,7 @@ static sc_err block_read(struct kvs_table *t, const struct kvs_table_index *inde
     err = kvs_table_block_decode(ref, &stored, &plain);
     if (err == SC_OK)
         err = kvs_block_parse(&plain, out);
-    if (err == SC_E_MALFORMED)
-        return sc_context(diag, err, "table block %u", block_index);
-    return err;
+    return err == SC_E_MALFORMED ? malformed(t, ref->offset, ref->stored_size, diag) : err;
 }
 
 sc_err kvs_table_block(struct kvs_table *t, uint32_t block_index, bool fill, struct kvs_block **out,

@@ -1,7 +1,8 @@
 /* Measured consumption from data files: rows in any order become customers x contiguous intervals.
  *
- * The whole file is checked before anything of it is used.  Energies become whole Wh as a register would count them: the
- * fraction is carried to the next interval, so a customer's sum over any stretch is within half a Wh of the file's. */
+ * The whole file is checked before anything of it is used.  Energies become whole Wh as a register would
+ * count them: the fraction is carried to the next interval, so a customer's sum over any stretch is within
+ * half a Wh of the file's. */
 #include "metering/profile.h"
 
 #include "base/file.h"
@@ -10,13 +11,13 @@
 #include <math.h>
 #include <zlib.h>
 
-#define DAY_MS           INT64_C(86400000)
-#define FILE_SIZE_MAX    ((size_t)256 << 20)
-#define CSV_SIZE_MAX     ((size_t)1 << 30)
-#define CELLS_MAX        ((size_t)1 << 25)
-#define NAME_SIZE        32
-#define COVERED          0.90 /* of a window's intervals measured: the customer covers the window */
-#define INTERVAL_WH_MAX  4.0e9
+#define DAY_MS          INT64_C(86400000)
+#define FILE_SIZE_MAX   ((size_t)256 << 20)
+#define CSV_SIZE_MAX    ((size_t)1 << 30)
+#define CELLS_MAX       ((size_t)1 << 25)
+#define NAME_SIZE       32
+#define COVERED         0.90 /* of a window's intervals measured: the customer covers the window */
+#define INTERVAL_WH_MAX 4.0e9
 
 enum format { FORMAT_HALF_HOUR_KWH, FORMAT_QUARTER_NORMALISED, FORMAT_STEEL };
 
@@ -34,7 +35,7 @@ struct row { /* one customer's day */
 struct sc_dataset {
     enum format format;
     uint32_t interval_s;
-    size_t slots;            /* intervals a day */
+    size_t slots; /* intervals a day */
     int64_t first_day;
     size_t day_count;
     size_t customer_count;
@@ -92,14 +93,15 @@ struct field {
 
 static sc_err bad(const struct parse *p, const char *at, const char *what)
 {
-    return sc_fail(p->diag, SC_E_MALFORMED, "%s:%" PRIu32 ":%zu: %s", p->name, p->line, (size_t)(at - p->line_begin) + 1, what);
+    return sc_fail(p->diag, SC_E_MALFORMED, "%s:%" PRIu32 ":%zu: %s", p->name, p->line,
+                   (size_t)(at - p->line_begin) + 1, what);
 }
 
 /* Splits off the next field of [*at, end); *at moves behind the comma, or to NULL after the last field. */
 static struct field field_next(const char **at, const char *end)
 {
     const char *comma = memchr(*at, ',', (size_t)(end - *at));
-    const struct field f = { *at, (size_t)((comma != NULL ? comma : end) - *at) };
+    const struct field f = {*at, (size_t)((comma != NULL ? comma : end) - *at)};
     *at = comma != NULL ? comma + 1 : NULL;
     return f;
 }
@@ -107,7 +109,8 @@ static struct field field_next(const char **at, const char *end)
 /* digits[.digits], at most 17 of them: no sign, no exponent, no locale.  An empty field is NAN. */
 static sc_err number_parse(const struct parse *p, struct field f, double *out)
 {
-    static const double power[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17 };
+    static const double power[] = {1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,
+                                   1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17};
     uint64_t digits = 0;
     size_t digit_count = 0;
     size_t decimals = 0;
@@ -169,7 +172,8 @@ static sc_err customer_of(struct parse *p, struct field f, uint32_t *out)
         }
     }
     if (p->name_count == SC_DATASET_CUSTOMERS_MAX)
-        return sc_fail(p->diag, SC_E_LIMIT, "%s:%" PRIu32 ": more than %d meters", p->name, p->line, SC_DATASET_CUSTOMERS_MAX);
+        return sc_fail(p->diag, SC_E_LIMIT, "%s:%" PRIu32 ": more than %d meters", p->name, p->line,
+                       SC_DATASET_CUSTOMERS_MAX);
     SC_TRY(grow((void **)&p->names, &p->name_capacity, p->name_count + 1, NAME_SIZE));
     memset(p->names[p->name_count], 0, NAME_SIZE);
     memcpy(p->names[p->name_count], f.ptr, f.size);
@@ -181,12 +185,13 @@ static sc_err customer_of(struct parse *p, struct field f, uint32_t *out)
 static sc_err row_add(struct parse *p, uint32_t customer, int32_t day, struct row **out)
 {
     if (p->cell_count + p->slots > CELLS_MAX)
-        return sc_fail(p->diag, SC_E_LIMIT, "%s:%" PRIu32 ": more than %zu intervals", p->name, p->line, CELLS_MAX);
+        return sc_fail(p->diag, SC_E_LIMIT, "%s:%" PRIu32 ": more than %zu intervals", p->name, p->line,
+                       CELLS_MAX);
     SC_TRY(grow((void **)&p->rows, &p->row_capacity, p->row_count + 1, sizeof *p->rows));
     SC_TRY(grow((void **)&p->cells, &p->cell_capacity, p->cell_count + p->slots, sizeof *p->cells));
-    p->rows[p->row_count] = (struct row){ customer, day, p->line, p->cell_count };
+    p->rows[p->row_count] = (struct row){customer, day, p->line, p->cell_count};
     for (size_t i = 0; i < p->slots; i++)
-        p->cells[p->cell_count + i] = (struct cell){ .wh = NAN };
+        p->cells[p->cell_count + i] = (struct cell){.wh = NAN};
     p->cell_count += p->slots;
     *out = &p->rows[p->row_count++];
     return SC_OK;
@@ -198,17 +203,17 @@ static const struct site {
     enum sc_customer_class customer_class;
     double annual_mwh; /* the middle of the sizes VDI 4657-3, table 6, gives for the profile */
 } sites[] = {
-    { "metal", SC_CLASS_INDUSTRIAL, 500 },        { "electroplating", SC_CLASS_INDUSTRIAL, 500 },
-    { "furniture", SC_CLASS_INDUSTRIAL, 400 },    { "steel", SC_CLASS_INDUSTRIAL, 1000 },
-    { "school_small", SC_CLASS_PUBLIC, 60 },      { "school_medium", SC_CLASS_PUBLIC, 200 },
-    { "school", SC_CLASS_PUBLIC, 500 },           { "office_small", SC_CLASS_COMMERCIAL, 60 },
-    { "office", SC_CLASS_COMMERCIAL, 200 },       { "flat", SC_CLASS_RESIDENTIAL, 1.5 },
-    { "house", SC_CLASS_RESIDENTIAL, 4 },
+    {"metal", SC_CLASS_INDUSTRIAL, 500},     {"electroplating", SC_CLASS_INDUSTRIAL, 500},
+    {"furniture", SC_CLASS_INDUSTRIAL, 400}, {"steel", SC_CLASS_INDUSTRIAL, 1000},
+    {"school_small", SC_CLASS_PUBLIC, 60},   {"school_medium", SC_CLASS_PUBLIC, 200},
+    {"school", SC_CLASS_PUBLIC, 500},        {"office_small", SC_CLASS_COMMERCIAL, 60},
+    {"office", SC_CLASS_COMMERCIAL, 200},    {"flat", SC_CLASS_RESIDENTIAL, 1.5},
+    {"house", SC_CLASS_RESIDENTIAL, 4},
 };
 
 static const struct site *site_find(const char *name)
 {
-    static const struct site other = { "", SC_CLASS_RESIDENTIAL, 4 };
+    static const struct site other = {"", SC_CLASS_RESIDENTIAL, 4};
     for (size_t i = 0; i < sizeof sites / sizeof sites[0]; i++) {
         if (strstr(name, sites[i].word) != NULL)
             return &sites[i];
@@ -221,7 +226,8 @@ static double to_wh(const struct parse *p, uint32_t customer, double value)
 {
     if (p->format != FORMAT_QUARTER_NORMALISED)
         return value * 1000.0; /* kWh */
-    const double annual = p->opt->annual_mwh > 0 ? p->opt->annual_mwh : site_find(p->names[customer])->annual_mwh;
+    const double annual =
+        p->opt->annual_mwh > 0 ? p->opt->annual_mwh : site_find(p->names[customer])->annual_mwh;
     return value * annual * 0.25; /* mean W per MWh/a over a quarter of an hour */
 }
 
@@ -257,8 +263,8 @@ static sc_err day_row_parse(struct parse *p, const char *at, const char *end)
 static sc_err start_parse(const struct parse *p, struct field f, size_t *slot_out)
 {
     const char *t = f.ptr;
-    const bool ok = f.size == 5 && t[2] == ':' && t[0] >= '0' && t[0] <= '2' && t[1] >= '0' && t[1] <= '9' && t[3] >= '0' &&
-                    t[3] <= '5' && t[4] >= '0' && t[4] <= '9';
+    const bool ok = f.size == 5 && t[2] == ':' && t[0] >= '0' && t[0] <= '2' && t[1] >= '0' && t[1] <= '9' &&
+                    t[3] >= '0' && t[3] <= '5' && t[4] >= '0' && t[4] <= '9';
     const int hour = ok ? (t[0] - '0') * 10 + t[1] - '0' : 24;
     const int minute = ok ? (t[3] - '0') * 10 + t[4] - '0' : 0;
     if (hour > 23 || minute % 15 != 0)
@@ -295,7 +301,7 @@ static sc_err steel_row_parse(struct parse *p, const char *at, const char *end)
     struct cell *c = &p->cells[row->first_cell + slot];
     if (!isnan(c->wh))
         return bad(p, f[1].ptr, "this quarter hour was there before");
-    *c = (struct cell){ v[0] * 1000, isnan(v[1]) ? 0 : v[1] * 1000, isnan(v[2]) ? 0 : v[2] * 1000 };
+    *c = (struct cell){v[0] * 1000, isnan(v[1]) ? 0 : v[1] * 1000, isnan(v[2]) ? 0 : v[2] * 1000};
     return SC_OK;
 }
 
@@ -306,7 +312,7 @@ static bool starts_with(struct field f, const char *text)
 
 static sc_err header_parse(struct parse *p, const char *begin, const char *end)
 {
-    const struct field line = { begin, (size_t)(end - begin) };
+    const struct field line = {begin, (size_t)(end - begin)};
     size_t columns = 1;
     for (const char *c = begin; c < end; c++)
         columns += *c == ',';
@@ -321,10 +327,12 @@ static sc_err header_parse(struct parse *p, const char *begin, const char *end)
         uint32_t steel;
         p->format = FORMAT_STEEL;
         p->slots = 96;
-        return customer_of(p, (struct field){ "steel", 5 }, &steel);
+        return customer_of(p, (struct field){"steel", 5}, &steel);
     } else {
-        return bad(p, begin, "unknown header: \"meter,date,v00..v47\", \"meter,date,v00..v95\" or \"date,start,kwh,kvarh_lag,"
-                             "kvarh_lead\" expected");
+        return bad(
+            p, begin,
+            "unknown header: \"meter,date,v00..v47\", \"meter,date,v00..v95\" or \"date,start,kwh,kvarh_lag,"
+            "kvarh_lead\" expected");
     }
     return SC_OK;
 }
@@ -343,11 +351,41 @@ static sc_err lines_parse(struct parse *p, struct sc_slice csv)
         if (p->line == 1)
             SC_TRY(header_parse(p, at, trimmed));
         else
-            SC_TRY(p->format == FORMAT_STEEL ? steel_row_parse(p, at, trimmed) : day_row_parse(p, at, trimmed));
+            SC_TRY(p->format == FORMAT_STEEL ? steel_row_parse(p, at, trimmed)
+                                             : day_row_parse(p, at, trimmed));
         at = end;
     }
     if (p->row_count == 0)
         return sc_fail(p->diag, SC_E_MALFORMED, "%s: no data", p->name);
+    return SC_OK;
+}
+
+/* ---- one calendar ---- */
+struct own_span {
+    int32_t first, last; /* days; first > last: no row */
+};
+
+/* Meters measured in other years than the file's first one are moved beside it by whole weeks, so that weekdays stay. */
+static sc_err calendars_join(struct parse *p)
+{
+    SC_CLEANUP(sc_freep) struct own_span *span = calloc(p->name_count, sizeof *span);
+    if (span == NULL)
+        return SC_E_NOMEM;
+    for (size_t c = 0; c < p->name_count; c++)
+        span[c] = (struct own_span){INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < p->row_count; i++) {
+        struct own_span *own = &span[p->rows[i].customer];
+        own->first = p->rows[i].day < own->first ? p->rows[i].day : own->first;
+        own->last = p->rows[i].day > own->last ? p->rows[i].day : own->last;
+    }
+    for (size_t i = 0; i < p->row_count; i++) {
+        const struct own_span *own = &span[p->rows[i].customer];
+        if (own->first <= span[0].last && own->last >= span[0].first)
+            continue;
+        const int32_t apart = span[0].first - own->first;
+        const int32_t weeks = apart >= 0 ? (apart + 6) / 7 : -(-apart / 7); /* begins 0..6 days after the first one */
+        p->rows[i].day += weeks * 7;
+    }
     return SC_OK;
 }
 
@@ -378,12 +416,14 @@ static uint32_t row_measured(const struct parse *p, const struct row *r)
 static sc_err coverage_count(const struct parse *p, int64_t first, size_t span, size_t days, uint32_t *counts)
 {
     if (p->name_count * span > CELLS_MAX)
-        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu meters over %zu days: name the first day", p->name, p->name_count, span);
+        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu meters over %zu days: name the first day", p->name,
+                       p->name_count, span);
     SC_CLEANUP(sc_freep) uint32_t *day_cells = calloc(p->name_count * span, sizeof *day_cells);
     if (day_cells == NULL)
         return SC_E_NOMEM;
     for (size_t i = 0; i < p->row_count; i++)
-        day_cells[p->rows[i].customer * span + (size_t)(p->rows[i].day - first)] = row_measured(p, &p->rows[i]);
+        day_cells[p->rows[i].customer * span + (size_t)(p->rows[i].day - first)] =
+            row_measured(p, &p->rows[i]);
     const double need = COVERED * (double)(days * p->slots);
     for (size_t c = 0; c < p->name_count; c++) {
         uint64_t sum = 0;
@@ -405,7 +445,8 @@ static bool starts_a_month(int64_t day)
     return c.day == 1;
 }
 
-/* The start most customers cover; a first of a month that nearly as many (95 %) cover is preferred; then the earliest. */
+/* The start most customers cover; a first of a month that nearly as many (95 %) cover is preferred; then the
+ * earliest. */
 static sc_err window_choose(const struct parse *p, int64_t first, size_t span, size_t days, int64_t *out)
 {
     const size_t start_count = span - days + 1;
@@ -433,7 +474,8 @@ static sc_err window_make(const struct parse *p, struct window *w)
     span_of(p, &first, &last);
     size_t span = (size_t)(last - first + 1);
     if (span > SC_DATASET_DAYS_MAX)
-        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu days from first to last (at most %d)", p->name, span, SC_DATASET_DAYS_MAX);
+        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu days from first to last (at most %d)", p->name, span,
+                       SC_DATASET_DAYS_MAX);
     if (p->opt->first_day != NULL) {
         int64_t ms;
         if (strlen(p->opt->first_day) != 10 || sc_civil_parse(p->opt->first_day, &ms) != SC_OK)
@@ -455,7 +497,8 @@ static sc_err window_make(const struct parse *p, struct window *w)
 
 /* ---- the matrix ---- */
 /* Which customers of the file stay, in file order: index_out[file customer] = index or UINT32_MAX. */
-static sc_err customers_choose(const struct parse *p, const struct window *w, uint32_t *index_out, size_t *count_out)
+static sc_err customers_choose(const struct parse *p, const struct window *w, uint32_t *index_out,
+                               size_t *count_out)
 {
     SC_CLEANUP(sc_freep) uint64_t *measured = calloc(p->name_count, sizeof *measured);
     if (measured == NULL)
@@ -490,15 +533,19 @@ static uint32_t count_up(double *sum, double *counted, double more)
     return (uint32_t)step;
 }
 
-static sc_err cells_place(const struct parse *p, const struct sc_dataset *d, const uint32_t *index, const struct row **place)
+static sc_err cells_place(const struct parse *p, const struct sc_dataset *d, const uint32_t *index,
+                          const struct row **place)
 {
     for (size_t i = 0; i < p->row_count; i++) {
         const struct row *r = &p->rows[i];
-        if (index[r->customer] == UINT32_MAX || r->day < d->first_day || r->day >= d->first_day + (int64_t)d->day_count)
+        if (index[r->customer] == UINT32_MAX || r->day < d->first_day ||
+            r->day >= d->first_day + (int64_t)d->day_count)
             continue;
         const struct row **at = &place[index[r->customer] * d->day_count + (size_t)(r->day - d->first_day)];
         if (*at != NULL)
-            return sc_fail(p->diag, SC_E_MALFORMED, "%s:%" PRIu32 ":1: the same meter and day as line %" PRIu32, p->name, r->line, (*at)->line);
+            return sc_fail(p->diag, SC_E_MALFORMED,
+                           "%s:%" PRIu32 ":1: the same meter and day as line %" PRIu32, p->name, r->line,
+                           (*at)->line);
         *at = r;
     }
     return SC_OK;
@@ -507,7 +554,7 @@ static sc_err cells_place(const struct parse *p, const struct sc_dataset *d, con
 static void cells_convert(const struct parse *p, struct sc_dataset *d, const struct row *const *place)
 {
     for (size_t c = 0; c < d->customer_count; c++) {
-        struct carry sum = { 0 };
+        struct carry sum = {0};
         for (size_t k = 0; k < d->day_count * d->slots; k++) {
             const struct row *r = place[c * d->day_count + k / d->slots];
             const struct cell *cell = r != NULL ? &p->cells[r->first_cell + k % d->slots] : NULL;
@@ -524,10 +571,12 @@ static void cells_convert(const struct parse *p, struct sc_dataset *d, const str
 
 static sc_err matrix_build(struct parse *p, struct sc_dataset *d)
 {
-    struct window w = { 0 };
+    struct window w = {0};
     SC_CLEANUP(sc_freep) uint32_t *index = calloc(p->name_count, sizeof *index);
     if (index == NULL)
         return SC_E_NOMEM;
+    if (p->opt->one_calendar)
+        SC_TRY(calendars_join(p));
     SC_TRY(window_make(p, &w));
     SC_TRY(customers_choose(p, &w, index, &d->customer_count));
     d->first_day = w.first_day;
@@ -537,7 +586,8 @@ static sc_err matrix_build(struct parse *p, struct sc_dataset *d)
     d->format = p->format;
     const size_t days = d->customer_count * d->day_count;
     if (days * d->slots > CELLS_MAX)
-        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu customers over %zu days", p->name, d->customer_count, d->day_count);
+        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu customers over %zu days", p->name, d->customer_count,
+                       d->day_count);
     SC_CLEANUP(sc_freep) const struct row **place = calloc(days, sizeof *place);
     d->names = calloc(d->customer_count, NAME_SIZE);
     d->wh = calloc(days * d->slots, sizeof *d->wh);
@@ -545,7 +595,8 @@ static sc_err matrix_build(struct parse *p, struct sc_dataset *d)
         d->inductive = calloc(days * d->slots, sizeof *d->inductive);
         d->capacitive = calloc(days * d->slots, sizeof *d->capacitive);
     }
-    if (place == NULL || d->names == NULL || d->wh == NULL || (p->format == FORMAT_STEEL && (d->inductive == NULL || d->capacitive == NULL)))
+    if (place == NULL || d->names == NULL || d->wh == NULL ||
+        (p->format == FORMAT_STEEL && (d->inductive == NULL || d->capacitive == NULL)))
         return SC_E_NOMEM;
     for (size_t c = 0; c < p->name_count; c++) {
         if (index[c] != UINT32_MAX)
@@ -556,11 +607,12 @@ static sc_err matrix_build(struct parse *p, struct sc_dataset *d)
     return SC_OK;
 }
 
-sc_err sc_dataset_parse(struct sc_slice csv, const char *name, const struct sc_dataset_options *opt, struct sc_dataset **out,
-                        struct sc_diag *diag)
+sc_err sc_dataset_parse(struct sc_slice csv, const char *name, const struct sc_dataset_options *opt,
+                        struct sc_dataset **out, struct sc_diag *diag)
 {
-    static const struct sc_dataset_options defaults = { 0 };
-    SC_CLEANUP(parse_deinit) struct parse p = { .name = name, .diag = diag, .opt = opt != NULL ? opt : &defaults };
+    static const struct sc_dataset_options defaults = {0};
+    SC_CLEANUP(parse_deinit)
+    struct parse p = {.name = name, .diag = diag, .opt = opt != NULL ? opt : &defaults};
     SC_CLEANUP(sc_dataset_freep) struct sc_dataset *d = calloc(1, sizeof *d);
     p.name_table = calloc(NAME_SLOTS, sizeof *p.name_table);
     if (d == NULL || p.name_table == NULL)
@@ -582,7 +634,8 @@ static void inflate_endp(z_stream *z)
 /* Unpacks gzip, one member after another, into out. */
 static sc_err gunzip(struct sc_slice packed, const char *path, struct sc_buf *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(inflate_endp) z_stream z = { .next_in = (Bytef *)(uintptr_t)packed.ptr, .avail_in = (uInt)packed.size };
+    SC_CLEANUP(inflate_endp)
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)packed.ptr, .avail_in = (uInt)packed.size};
     if (inflateInit2(&z, 16 + MAX_WBITS) != Z_OK)
         return SC_E_NOMEM;
     for (int status = Z_OK; z.avail_in != 0 || status != Z_STREAM_END;) {
@@ -598,15 +651,17 @@ static sc_err gunzip(struct sc_slice packed, const char *path, struct sc_buf *ou
         if (status == Z_BUF_ERROR || (status == Z_OK && z.avail_in == 0 && z.avail_out != 0))
             return sc_fail(diag, SC_E_MALFORMED, "%s: gzip data end early", path);
         if (status != Z_OK && status != Z_STREAM_END)
-            return sc_fail(diag, SC_E_MALFORMED, "%s: gzip data are damaged (%s)", path, z.msg != NULL ? z.msg : "zlib");
+            return sc_fail(diag, SC_E_MALFORMED, "%s: gzip data are damaged (%s)", path,
+                           z.msg != NULL ? z.msg : "zlib");
     }
     return SC_OK;
 }
 
-sc_err sc_dataset_load(const char *path, const struct sc_dataset_options *opt, struct sc_dataset **out, struct sc_diag *diag)
+sc_err sc_dataset_load(const char *path, const struct sc_dataset_options *opt, struct sc_dataset **out,
+                       struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf file = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf csv = { .size_max = CSV_SIZE_MAX };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf file = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf csv = {.size_max = CSV_SIZE_MAX};
     SC_TRY(sc_file_read(path, FILE_SIZE_MAX, &file, diag));
     const bool packed = file.size >= 2 && file.ptr[0] == 0x1f && file.ptr[1] == 0x8b;
     if (packed)

@@ -2,20 +2,20 @@
 
 #include <math.h>
 
-/* Typical values of a class: displacement factor and distortion of the current at full load.  Orders of magnitude from
- * measurements of low-voltage customers (ANEEL PRODIST, module 8, asks for PF >= 0.92; industry with motors lies below
- * before compensation, electronics in homes and offices distort most). */
+/* Typical values of a class: displacement factor and distortion of the current at full load.  Orders of
+ * magnitude from measurements of low-voltage customers (ANEEL PRODIST, module 8, asks for PF >= 0.92;
+ * industry with motors lies below before compensation, electronics in homes and offices distort most). */
 static const struct class_model {
     double cos_phi, cos_phi_sd;
     double current_thd_pct, current_thd_sd;
 } class_models[SC_CLASS_COUNT] = {
-    [SC_CLASS_RESIDENTIAL] = { 0.95, 0.015, 12.0, 3.0 },
-    [SC_CLASS_COMMERCIAL] = { 0.93, 0.015, 15.0, 3.0 },
-    [SC_CLASS_INDUSTRIAL] = { 0.88, 0.020, 6.0, 1.5 },
-    [SC_CLASS_PUBLIC] = { 0.94, 0.015, 14.0, 3.0 },
+    [SC_CLASS_RESIDENTIAL] = {0.95, 0.015, 12.0, 3.0},
+    [SC_CLASS_COMMERCIAL] = {0.93, 0.015, 15.0, 3.0},
+    [SC_CLASS_INDUSTRIAL] = {0.88, 0.020, 6.0, 1.5},
+    [SC_CLASS_PUBLIC] = {0.94, 0.015, 14.0, 3.0},
 };
 
-#define FEEDER_DROP      0.04   /* of nominal at rated load */
+#define FEEDER_DROP      0.04 /* of nominal at rated load */
 #define SUPPLY_SD        0.010
 #define SUPPLY_LIMIT     0.030
 #define FREQUENCY_SD_HZ  0.015
@@ -24,7 +24,7 @@ static const struct class_model {
 #define COS_PHI_MIN      0.60
 #define COS_PHI_MAX      0.999
 
-static const double phase_angle_deg[3] = { 0.0, 240.0, 120.0 };
+static const double phase_angle_deg[3] = {0.0, 240.0, 120.0};
 
 /* One step of an AR(1) with unit variance. */
 static double ar_step(double x, double rho, struct sc_prng *prng)
@@ -37,12 +37,15 @@ static double clamp(double v, double lo, double hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-void sc_electrical_suggest(enum sc_customer_class customer_class, double peak_kw, struct sc_electrical_config *out)
+void sc_electrical_suggest(enum sc_customer_class customer_class, double peak_kw,
+                           struct sc_electrical_config *out)
 {
     const bool home = customer_class == SC_CLASS_RESIDENTIAL;
     *out = (struct sc_electrical_config){
         .customer_class = customer_class,
-        .phases = home && peak_kw <= 8 ? 1 : home && peak_kw <= 15 ? 2 : 3,
+        .phases = home && peak_kw <= 8    ? 1
+                  : home && peak_kw <= 15 ? 2
+                                          : 3,
         .nominal_v = peak_kw > 75 ? 7967 : 127,
         .rated_kw = fmax(peak_kw * 1.2, 1.0),
     };
@@ -54,7 +57,7 @@ sc_err sc_electrical_init(struct sc_electrical *m, const struct sc_electrical_co
         !(cfg->nominal_v >= 50 && cfg->nominal_v <= 500000) || !(cfg->rated_kw > 0 && cfg->rated_kw <= 1e6))
         return SC_E_USAGE;
     const struct class_model *c = &class_models[cfg->customer_class];
-    *m = (struct sc_electrical){ .cfg = *cfg };
+    *m = (struct sc_electrical){.cfg = *cfg};
     sc_prng_init_stream(&m->prng, cfg->seed, cfg->stream);
     m->base_cos_phi = clamp(c->cos_phi + c->cos_phi_sd * sc_prng_normal(&m->prng), 0.75, 0.99);
     m->base_thd_pct = clamp(c->current_thd_pct + c->current_thd_sd * sc_prng_normal(&m->prng), 1.0, 40.0);
@@ -105,7 +108,8 @@ static void phases_split(const struct sc_electrical *m, double p_w, struct phase
     }
 }
 
-/* The reactive power of the phases: of the data, or tan phi of the class; always whole varh over the interval. */
+/* The reactive power of the phases: of the data, or tan phi of the class; always whole varh over the
+ * interval. */
 static void reactive_make(const struct sc_electrical *m, const struct sc_electrical_interval *in, double p_w,
                           struct phase ph[static 3], uint64_t *inductive_out, uint64_t *capacitive_out)
 {
@@ -113,8 +117,10 @@ static void reactive_make(const struct sc_electrical *m, const struct sc_electri
     double model_var = 0;
     for (unsigned i = 0; i < m->cfg.phases; i++) {
         const double loading = p_w / (m->cfg.rated_kw * 1000.0);
-        const double light = loading < 0.1 ? 0.10 * (1.0 - loading / 0.1) : 0.0; /* idle electronics and motors */
-        const double cos_phi = clamp(m->base_cos_phi + 0.015 * m->cos_ar + 0.01 * (i - 1.0) - light, COS_PHI_MIN, COS_PHI_MAX);
+        const double light =
+            loading < 0.1 ? 0.10 * (1.0 - loading / 0.1) : 0.0; /* idle electronics and motors */
+        const double cos_phi =
+            clamp(m->base_cos_phi + 0.015 * m->cos_ar + 0.01 * (i - 1.0) - light, COS_PHI_MIN, COS_PHI_MAX);
         ph[i].q_var = ph[i].p_w * tan(acos(cos_phi));
         model_var += ph[i].q_var;
     }
@@ -126,7 +132,8 @@ static void reactive_make(const struct sc_electrical *m, const struct sc_electri
     }
     const double total_var = ((double)*inductive_out - (double)*capacitive_out) * varh_to_var;
     for (unsigned i = 0; i < m->cfg.phases; i++)
-        ph[i].q_var = in->has_reactive || model_var <= 0 ? total_var * ph[i].share : ph[i].q_var * total_var / model_var;
+        ph[i].q_var = in->has_reactive || model_var <= 0 ? total_var * ph[i].share
+                                                         : ph[i].q_var * total_var / model_var;
 }
 
 static void value_set(struct sc_reading *r, unsigned attr, double v)
@@ -153,16 +160,17 @@ static void phase_report(const struct sc_electrical *m, const struct phase *ph, 
         return;
     const double phi_deg = atan2(ph->q_var, ph->p_w) * 180.0 / M_PI;
     /* harmonics are nearly constant currents, so their share grows as the load shrinks */
-    const double thd = clamp((m->base_thd_pct + 1.0 * m->thd_ar + 0.5 * i) * (1.0 + 0.5 * (1.0 - fmin(loading, 1.0))), 0.5, 80.0);
+    const double thd = clamp(
+        (m->base_thd_pct + 1.0 * m->thd_ar + 0.5 * i) * (1.0 + 0.5 * (1.0 - fmin(loading, 1.0))), 0.5, 80.0);
     value_set(r, SC_ATTR_CURRENT_ANGLE_A_DEG + i, wrap_deg(phase_angle_deg[i] - phi_deg));
     value_set(r, SC_ATTR_POWER_FACTOR_A + i, ph->p_w / s_va);
     value_set(r, SC_ATTR_CURRENT_THD_A_PCT + i, thd);
 }
 
-void sc_electrical_step(struct sc_electrical *m, const struct sc_electrical_interval *in, struct sc_reading *r,
-                        uint64_t *inductive_out, uint64_t *capacitive_out)
+void sc_electrical_step(struct sc_electrical *m, const struct sc_electrical_interval *in,
+                        struct sc_reading *r, uint64_t *inductive_out, uint64_t *capacitive_out)
 {
-    struct phase ph[3] = { { 0 } };
+    struct phase ph[3] = {{0}};
     SC_ASSERT(in->interval_s > 0);
     const double p_w = (double)in->energy_wh * 3600.0 / in->interval_s;
     double q_var = 0;

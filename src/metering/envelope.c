@@ -2,8 +2,8 @@
 
 #include <inttypes.h>
 
-/* Key schedule: see envelope.h.  Every input that must not be swapped (both statics, the ephemeral key, serial and
- * opening time) is in the derivation, so a swap fails as a wrong tag. */
+/* Key schedule: see envelope.h.  Every input that must not be swapped (both statics, the ephemeral key,
+ * serial and opening time) is in the derivation, so a swap fails as a wrong tag. */
 #define SALT         "securecloud meter session v1"
 #define PURPOSE_DOWN "securecloud meter down v1"
 
@@ -21,19 +21,19 @@ struct sc_session {
     uint32_t meter;
     struct sc_dh_public ephemeral;
     int64_t opened_ms;
-    uint64_t sent;                  /* counter of the last message sealed */
+    uint64_t sent; /* counter of the last message sealed */
     struct sc_aead *up;
-    struct sc_replay_window up_window;  /* head-end only */
-    struct sc_key down_root;            /* what instances' keys come from */
-    size_t instance_count;              /* head-end: 1, itself; meter: those heard */
+    struct sc_replay_window up_window; /* head-end only */
+    struct sc_key down_root;           /* what instances' keys come from */
+    size_t instance_count;             /* head-end: 1, itself; meter: those heard */
     bool instance_refused;
     struct instance instance[SC_SESSION_INSTANCES_MAX];
 };
 
 const char *sc_envelope_type_name(enum sc_envelope_type type)
 {
-    static const char *const names[] = { "?", "request", "reply", "notify", "ack", "error", "hello", "load-command",
-                                         "load-result" };
+    static const char *const names[] = {"?",     "request", "reply",        "notify",     "ack",
+                                        "error", "hello",   "load-command", "load-result"};
     return (size_t)type < sizeof names / sizeof names[0] ? names[type] : names[0];
 }
 
@@ -87,7 +87,7 @@ static sc_err header_get(struct sc_reader *r, struct sc_envelope_header *h)
 sc_err sc_envelope_peek(struct sc_slice wire, struct sc_envelope_header *out)
 {
     struct sc_reader r = sc_reader_of(wire);
-    struct sc_envelope_header h = { 0 };
+    struct sc_envelope_header h = {0};
     SC_TRY(header_get(&r, &h));
     if (sc_reader_left(&r) != h.payload_size + SC_TAG_SIZE)
         return SC_E_MALFORMED;
@@ -98,7 +98,7 @@ sc_err sc_envelope_peek(struct sc_slice wire, struct sc_envelope_header *out)
 sc_err sc_envelope_size(struct sc_slice begin, size_t *out)
 {
     struct sc_reader r = sc_reader_of(begin);
-    struct sc_envelope_header h = { 0 };
+    struct sc_envelope_header h = {0};
     if (begin.size < SC_ENVELOPE_HEADER_SIZE)
         return SC_E_AGAIN;
     SC_TRY(header_get(&r, &h));
@@ -143,8 +143,8 @@ struct agreement {
 
 static sc_err ikm_make(const struct agreement *a, uint8_t ikm[static 64])
 {
-    SC_CLEANUP(sc_key_wipe) struct sc_key first = { 0 };
-    SC_CLEANUP(sc_key_wipe) struct sc_key second = { 0 };
+    SC_CLEANUP(sc_key_wipe) struct sc_key first = {0};
+    SC_CLEANUP(sc_key_wipe) struct sc_key second = {0};
     SC_TRY(sc_dh_agree(a->secret_a, a->public_a, &first));
     SC_TRY(sc_dh_agree(a->secret_b, a->public_b, &second));
     memcpy(ikm, first.bytes, 32);
@@ -166,7 +166,8 @@ static sc_err session_keys(struct sc_session *s, const struct agreement *a)
 
     sc_err err = ikm_make(a, ikm);
     if (err == SC_OK)
-        err = sc_hkdf(sc_slice_str(SALT), sc_slice_of(ikm, sizeof ikm), sc_slice_of(info, sizeof info), keys, sizeof keys);
+        err = sc_hkdf(sc_slice_str(SALT), sc_slice_of(ikm, sizeof ikm), sc_slice_of(info, sizeof info), keys,
+                      sizeof keys);
     if (err == SC_OK) {
         memcpy(up.bytes, keys, 32);
         memcpy(s->down_root.bytes, keys + 32, 32);
@@ -180,11 +181,11 @@ static sc_err session_keys(struct sc_session *s, const struct agreement *a)
 
 static sc_err instance_init(const struct sc_session *s, uint64_t id, struct instance *out)
 {
-    SC_CLEANUP(sc_key_wipe) struct sc_key key = { 0 };
+    SC_CLEANUP(sc_key_wipe) struct sc_key key = {0};
     uint8_t context[8];
     sc_store_u64be(context, id);
     SC_TRY(sc_key_derive(&key, &s->down_root, PURPOSE_DOWN, sc_slice_of(context, sizeof context)));
-    *out = (struct instance){ .id = id };
+    *out = (struct instance){.id = id};
     return sc_aead_new(&out->aead, &key);
 }
 
@@ -193,7 +194,7 @@ sc_err sc_session_meter_open(const struct sc_session_meter_options *opt, struct 
 {
     SC_ASSERT(opt->meter <= SC_METER_SERIAL_MAX);
     SC_CLEANUP(sc_session_freep) struct sc_session *s = calloc(1, sizeof *s);
-    SC_CLEANUP(sc_key_wipe) struct sc_key secret = { 0 };
+    SC_CLEANUP(sc_key_wipe) struct sc_key secret = {0};
     struct sc_dh_public meter_static;
     if (s == NULL)
         return SC_E_NOMEM;
@@ -207,8 +208,12 @@ sc_err sc_session_meter_open(const struct sc_session_meter_options *opt, struct 
         sc_dh_generate(&secret, &s->ephemeral);
     }
     SC_TRY(sc_dh_public_of(opt->agreement_key, &meter_static));
-    const struct agreement a = { .secret_a = &secret, .public_a = opt->headend, .secret_b = opt->agreement_key,
-                                 .public_b = opt->headend, .headend = opt->headend, .meter_static = &meter_static };
+    const struct agreement a = {.secret_a = &secret,
+                                .public_a = opt->headend,
+                                .secret_b = opt->agreement_key,
+                                .public_b = opt->headend,
+                                .headend = opt->headend,
+                                .meter_static = &meter_static};
     SC_TRY(session_keys(s, &a));
     *out = SC_TAKE(s);
     return SC_OK;
@@ -225,9 +230,12 @@ sc_err sc_session_headend_open(const struct sc_session_headend_options *opt, str
     s->opened_ms = opt->seen->opened_ms;
     s->ephemeral = opt->seen->ephemeral;
     SC_TRY(sc_dh_public_of(opt->headend_key, &headend));
-    const struct agreement a = { .secret_a = opt->headend_key, .public_a = &s->ephemeral, .secret_b = opt->headend_key,
-                                 .public_b = opt->meter_agreement, .headend = &headend,
-                                 .meter_static = opt->meter_agreement };
+    const struct agreement a = {.secret_a = opt->headend_key,
+                                .public_a = &s->ephemeral,
+                                .secret_b = opt->headend_key,
+                                .public_b = opt->meter_agreement,
+                                .headend = &headend,
+                                .meter_static = opt->meter_agreement};
     SC_TRY(session_keys(s, &a));
     while (id == 0)
         sc_random(&id, sizeof id);
@@ -281,8 +289,8 @@ bool sc_session_matches(const struct sc_session *s, const struct sc_envelope_hea
 }
 
 /* ---- sealing and opening ---- */
-sc_err sc_envelope_seal(struct sc_session *s, enum sc_envelope_type type, uint32_t message_id, uint32_t correlation_id,
-                        struct sc_slice payload, struct sc_buf *out)
+sc_err sc_envelope_seal(struct sc_session *s, enum sc_envelope_type type, uint32_t message_id,
+                        uint32_t correlation_id, struct sc_slice payload, struct sc_buf *out)
 {
     if (payload.size > SC_ENVELOPE_PAYLOAD_MAX || s->sent >= SC_SESSION_MESSAGES_MAX)
         return SC_E_LIMIT;
@@ -318,10 +326,10 @@ sc_err sc_envelope_seal(struct sc_session *s, enum sc_envelope_type type, uint32
     return err;
 }
 
-/* The key and window for an incoming message; on the meter a sender not heard before gets *fresh, which the caller
- * keeps only once the tag has proved that it is real. */
-static sc_err receiver_find(struct sc_session *s, uint64_t id, struct instance *fresh, struct sc_aead **aead_out,
-                            struct sc_replay_window **window_out)
+/* The key and window for an incoming message; on the meter a sender not heard before gets *fresh, which the
+ * caller keeps only once the tag has proved that it is real. */
+static sc_err receiver_find(struct sc_session *s, uint64_t id, struct instance *fresh,
+                            struct sc_aead **aead_out, struct sc_replay_window **window_out)
 {
     if (!s->is_meter) {
         *aead_out = s->up;
@@ -367,7 +375,7 @@ sc_err sc_envelope_open(struct sc_session *s, struct sc_slice wire, struct sc_en
                         struct sc_buf *payload_out)
 {
     struct sc_envelope_header h;
-    SC_CLEANUP(fresh_instance_free) struct instance fresh = { 0 };
+    SC_CLEANUP(fresh_instance_free) struct instance fresh = {0};
     struct sc_aead *aead = NULL;
     struct sc_replay_window *window = NULL;
     SC_TRY(sc_envelope_peek(wire, &h));

@@ -9,18 +9,18 @@ static const struct place {
     enum sc_envelope_type type;
     unsigned way;
 } places[] = {
-    { SC_MESSAGE_HELLO, SC_ENVELOPE_HELLO, FROM_METER },
-    { SC_MESSAGE_READINGS, SC_ENVELOPE_NOTIFY, FROM_METER },
-    { SC_MESSAGE_READINGS, SC_ENVELOPE_REPLY, FROM_METER },
-    { SC_MESSAGE_ACK, SC_ENVELOPE_ACK, TO_METER },
-    { SC_MESSAGE_GAP_REQUEST, SC_ENVELOPE_REQUEST, TO_METER },
-    { SC_MESSAGE_NBR_COMMAND, SC_ENVELOPE_REQUEST, TO_METER },
-    { SC_MESSAGE_NBR_REPLY, SC_ENVELOPE_REPLY, FROM_METER },
-    { SC_MESSAGE_CLOCK_REQUEST, SC_ENVELOPE_REQUEST, TO_METER },
-    { SC_MESSAGE_CLOCK_REPLY, SC_ENVELOPE_REPLY, FROM_METER },
-    { SC_MESSAGE_LOAD_COMMAND, SC_ENVELOPE_LOAD_COMMAND, TO_METER },
-    { SC_MESSAGE_LOAD_RESULT, SC_ENVELOPE_LOAD_RESULT, FROM_METER },
-    { SC_MESSAGE_ERROR, SC_ENVELOPE_ERROR, TO_METER | FROM_METER },
+    {SC_MESSAGE_HELLO, SC_ENVELOPE_HELLO, FROM_METER},
+    {SC_MESSAGE_READINGS, SC_ENVELOPE_NOTIFY, FROM_METER},
+    {SC_MESSAGE_READINGS, SC_ENVELOPE_REPLY, FROM_METER},
+    {SC_MESSAGE_ACK, SC_ENVELOPE_ACK, TO_METER},
+    {SC_MESSAGE_GAP_REQUEST, SC_ENVELOPE_REQUEST, TO_METER},
+    {SC_MESSAGE_NBR_COMMAND, SC_ENVELOPE_REQUEST, TO_METER},
+    {SC_MESSAGE_NBR_REPLY, SC_ENVELOPE_REPLY, FROM_METER},
+    {SC_MESSAGE_CLOCK_REQUEST, SC_ENVELOPE_REQUEST, TO_METER},
+    {SC_MESSAGE_CLOCK_REPLY, SC_ENVELOPE_REPLY, FROM_METER},
+    {SC_MESSAGE_LOAD_COMMAND, SC_ENVELOPE_LOAD_COMMAND, TO_METER},
+    {SC_MESSAGE_LOAD_RESULT, SC_ENVELOPE_LOAD_RESULT, FROM_METER},
+    {SC_MESSAGE_ERROR, SC_ENVELOPE_ERROR, TO_METER | FROM_METER},
 };
 
 static bool kind_fits(enum sc_message_kind kind, enum sc_envelope_type type, bool to_meter)
@@ -35,20 +35,20 @@ static bool kind_fits(enum sc_message_kind kind, enum sc_envelope_type type, boo
 /* ---- names ---- */
 const char *sc_load_action_name(enum sc_load_action action)
 {
-    static const char *const names[] = { "?", "disconnect", "reconnect", "arm", "query" };
+    static const char *const names[] = {"?", "disconnect", "reconnect", "arm", "query"};
     return (size_t)action < sizeof names / sizeof names[0] ? names[action] : names[0];
 }
 
 const char *sc_load_state_name(enum sc_load_state state)
 {
-    static const char *const names[] = { "?", "connected", "disconnected", "armed" };
+    static const char *const names[] = {"?", "connected", "disconnected", "armed"};
     return (size_t)state < sizeof names / sizeof names[0] ? names[state] : names[0];
 }
 
 const char *sc_load_code_name(enum sc_load_code code)
 {
-    static const char *const names[] = { "done", "refused: signature", "refused: too early", "refused: expired",
-                                         "refused: order number used" };
+    static const char *const names[] = {"done", "refused: signature", "refused: too early",
+                                        "refused: expired", "refused: order number used"};
     return (size_t)code < sizeof names / sizeof names[0] ? names[code] : "?";
 }
 
@@ -115,7 +115,7 @@ static sc_err readings_get(struct sc_reader *r, struct sc_message_readings *out)
 }
 
 /* ---- load control ---- */
-static const uint8_t order_magic[5] = { 'S', 'C', 'L', 'O', 1 };
+static const uint8_t order_magic[5] = {'S', 'C', 'L', 'O', 1};
 
 void sc_load_order_encode(const struct sc_load_order *order, struct sc_buf *out)
 {
@@ -150,7 +150,7 @@ static sc_err operator_get(struct sc_reader *r, char out[static SC_OPERATOR_ID_S
 sc_err sc_load_order_decode(struct sc_slice statement, struct sc_load_order *out)
 {
     struct sc_reader r = sc_reader_of(statement);
-    struct sc_load_order v = { 0 };
+    struct sc_load_order v = {0};
     struct sc_slice head;
     unsigned action;
     unsigned reason;
@@ -292,10 +292,11 @@ static sc_err body_get(struct sc_reader *r, struct sc_message *m)
     return SC_E_MALFORMED;
 }
 
-sc_err sc_message_decode(enum sc_envelope_type type, bool to_meter, struct sc_slice payload, struct sc_message *out)
+sc_err sc_message_decode(enum sc_envelope_type type, bool to_meter, struct sc_slice payload,
+                         struct sc_message *out)
 {
     struct sc_reader r = sc_reader_of(payload);
-    struct sc_message m = { 0 };
+    struct sc_message m = {0};
     uint8_t kind;
     SC_TRY(sc_reader_get_u8(&r, &kind));
     if (!kind_fits((enum sc_message_kind)kind, type, to_meter))
@@ -344,7 +345,8 @@ static void error_put(const struct sc_message_error *v, struct sc_buf *out)
 {
     SC_ASSERT(v->code < 0 && v->code >= SC_E_UNSUPPORTED);
     sc_buf_put_u8(out, (uint8_t)-v->code);
-    sc_buf_put_lv16(out, sc_slice_of(v->text.ptr, v->text.size < SC_ERROR_TEXT_MAX ? v->text.size : SC_ERROR_TEXT_MAX));
+    sc_buf_put_lv16(
+        out, sc_slice_of(v->text.ptr, v->text.size < SC_ERROR_TEXT_MAX ? v->text.size : SC_ERROR_TEXT_MAX));
 }
 
 void sc_message_encode(const struct sc_message *m, struct sc_buf *out)

@@ -2,14 +2,15 @@
 
 #include <math.h>
 
-#define DAY_MS            INT64_C(86400000)
-#define MEMORY_DAYS       40
-#define REPORT_MAX        32
-#define RETRANSMIT_MS     30000
-#define SKIP_MAX_MS       (366 * DAY_MS)
-#define ANSWER_SIZE_MAX   ((size_t)1024) /* larger answers only read; repeating the request costs nothing but work */
-#define KE_MIN            0.01
-#define KE_MAX            9999.99
+#define DAY_MS        INT64_C(86400000)
+#define MEMORY_DAYS   40
+#define REPORT_MAX    32
+#define RETRANSMIT_MS 30000
+#define SKIP_MAX_MS   (366 * DAY_MS)
+#define ANSWER_SIZE_MAX                                                                                      \
+    ((size_t)1024) /* larger answers only read; repeating the request costs nothing but work */
+#define KE_MIN 0.01
+#define KE_MAX 9999.99
 
 /* ---- making ---- */
 static size_t signature_size_max(enum sc_sign_alg alg)
@@ -24,13 +25,14 @@ static sc_err options_check(const struct sc_meter_options *opt, struct sc_diag *
     if (opt->signer == NULL)
         return sc_fail(diag, SC_E_USAGE, "meter %08u: no metrology key", opt->serial);
     if (opt->interval_s < 60 || opt->interval_s > 86400 || 86400 % opt->interval_s != 0)
-        return sc_fail(diag, SC_E_USAGE, "meter %08u: interval of %u s (60..86400, dividing the day)", opt->serial,
-                       opt->interval_s);
+        return sc_fail(diag, SC_E_USAGE, "meter %08u: interval of %u s (60..86400, dividing the day)",
+                       opt->serial, opt->interval_s);
     if (opt->memory_readings > SC_METER_MEMORY_MAX || opt->report_max > SC_READINGS_COUNT_MAX)
         return sc_fail(diag, SC_E_USAGE, "meter %08u: memory of %zu readings, %zu a report", opt->serial,
                        opt->memory_readings, opt->report_max);
     if (opt->certificate.size > SC_CERTIFICATE_MAX)
-        return sc_fail(diag, SC_E_USAGE, "meter %08u: certificate of %zu bytes", opt->serial, opt->certificate.size);
+        return sc_fail(diag, SC_E_USAGE, "meter %08u: certificate of %zu bytes", opt->serial,
+                       opt->certificate.size);
     if (opt->ke != 0 && !(opt->ke >= KE_MIN && opt->ke <= KE_MAX))
         return sc_fail(diag, SC_E_USAGE, "meter %08u: Ke %g Wh per pulse", opt->serial, opt->ke);
     return SC_OK;
@@ -122,7 +124,8 @@ static struct meter_entry *entry_slot(const struct sc_meter *m, uint64_t sequenc
 
 struct meter_entry *meter_entry_find(const struct sc_meter *m, uint64_t sequence)
 {
-    return m->newest == 0 || sequence < meter_oldest(m) || sequence > m->newest ? NULL : entry_slot(m, sequence);
+    return m->newest == 0 || sequence < meter_oldest(m) || sequence > m->newest ? NULL
+                                                                                : entry_slot(m, sequence);
 }
 
 /* Moves the "all acknowledged" mark over what is acknowledged or gone. */
@@ -141,14 +144,14 @@ static sc_err reading_store(struct sc_meter *m, const struct sc_reading *r)
     sc_reading_encode(r, &m->scratch);
     SC_TRY(sc_buf_status(&m->scratch));
     SC_ASSERT(m->scratch.size == SC_READING_STATEMENT_SIZE);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = {0};
     SC_TRY(sc_signer_sign(m->opt.signer, sc_buf_slice(&m->scratch), &signature));
     SC_ASSERT(signature.size <= m->entry_size - sizeof(struct meter_entry));
 
     struct meter_entry *e = entry_slot(m, r->sequence);
     if (r->sequence > m->entry_count && !e->acked) /* the slot still holds the reading that is pushed out */
         m->lost++;
-    *e = (struct meter_entry){ .sent_ms = METER_NEVER, .signature_size = (uint16_t)signature.size };
+    *e = (struct meter_entry){.sent_ms = METER_NEVER, .signature_size = (uint16_t)signature.size};
     memcpy(e->statement, m->scratch.ptr, SC_READING_STATEMENT_SIZE);
     memcpy(e->signature, signature.ptr, signature.size);
     m->newest = r->sequence;
@@ -166,7 +169,8 @@ enum sc_nbr_period meter_period(const struct sc_meter *m, int64_t start_ms)
     return weekday && c.hour >= 18 && c.hour < 21 ? SC_NBR_PEAK : SC_NBR_OFF_PEAK;
 }
 
-static void registers_add(struct meter_registers *g, enum sc_nbr_period period, const uint64_t units[static 3])
+static void registers_add(struct meter_registers *g, enum sc_nbr_period period,
+                          const uint64_t units[static 3])
 {
     for (size_t i = 0; i < 3; i++) {
         g->total[i] += units[i];
@@ -187,7 +191,7 @@ static void measure(struct sc_meter *m, const struct sc_meter_load *load, struct
         .inductive_varh = load->inductive_varh,
         .capacitive_varh = load->capacitive_varh,
     };
-    uint64_t units[3] = { in.energy_wh, 0, 0 };
+    uint64_t units[3] = {in.energy_wh, 0, 0};
     sc_electrical_step(&m->electrical, &in, r, &units[1], &units[2]);
     if (!connected)
         units[1] = units[2] = 0;
@@ -197,11 +201,14 @@ static void measure(struct sc_meter *m, const struct sc_meter_load *load, struct
         m->load_current_a += r->value[SC_ATTR_CURRENT_A_A + i];
 }
 
-static sc_err interval_end(struct sc_meter *m, int64_t start_ms, const struct sc_meter_load *load, struct sc_reading *out)
+static sc_err interval_end(struct sc_meter *m, int64_t start_ms, const struct sc_meter_load *load,
+                           struct sc_reading *out)
 {
     const struct meter_registers before = m->reg;
-    struct sc_reading r = { .meter = m->opt.serial, .sequence = m->newest + 1, .start_ms = start_ms,
-                            .interval_s = m->opt.interval_s };
+    struct sc_reading r = {.meter = m->opt.serial,
+                           .sequence = m->newest + 1,
+                           .start_ms = start_ms,
+                           .interval_s = m->opt.interval_s};
     if (load != NULL)
         measure(m, load, &r);
     else
@@ -246,8 +253,8 @@ sc_err sc_meter_interval(struct sc_meter *m, const struct sc_meter_load *load, s
 
 static struct sc_signed_reading entry_reading(const struct meter_entry *e)
 {
-    return (struct sc_signed_reading){ sc_slice_of(e->statement, SC_READING_STATEMENT_SIZE),
-                                       sc_slice_of(e->signature, e->signature_size) };
+    return (struct sc_signed_reading){sc_slice_of(e->statement, SC_READING_STATEMENT_SIZE),
+                                      sc_slice_of(e->signature, e->signature_size)};
 }
 
 sc_err sc_meter_stored(const struct sc_meter *m, uint64_t sequence, struct sc_signed_reading *out)
@@ -262,9 +269,15 @@ sc_err sc_meter_stored(const struct sc_meter *m, uint64_t sequence, struct sc_si
 void sc_meter_status(const struct sc_meter *m, struct sc_meter_status *out)
 {
     struct sc_meter_status s = {
-        .oldest = meter_oldest(m), .newest = m->newest, .acked = m->acked, .lost = m->lost, .load = m->load,
-        .energy_import_wh = m->reg.total[0], .energy_inductive_varh = m->reg.total[1],
-        .energy_capacitive_varh = m->reg.total[2], .in_session = m->session != NULL,
+        .oldest = meter_oldest(m),
+        .newest = m->newest,
+        .acked = m->acked,
+        .lost = m->lost,
+        .load = m->load,
+        .energy_import_wh = m->reg.total[0],
+        .energy_inductive_varh = m->reg.total[1],
+        .energy_capacitive_varh = m->reg.total[2],
+        .in_session = m->session != NULL,
         .clock_offset_ms = m->clock_offset_ms,
     };
     for (uint64_t i = m->acked + 1; i <= m->newest; i++)
@@ -275,8 +288,10 @@ void sc_meter_status(const struct sc_meter *m, struct sc_meter_status *out)
 /* ---- clock and switch ---- */
 sc_err meter_clock_set(struct sc_meter *m, int64_t now_ms, int64_t clock_ms)
 {
-    /* A clock that could be wound back would let a stale load order or a second reading of one interval look valid. */
-    if (clock_ms < 0 || clock_ms > INT64_C(4102444800000) /* 2100 */ || (m->newest != 0 && clock_ms < m->newest_start_ms))
+    /* A clock that could be wound back would let a stale load order or a second reading of one interval look
+     * valid. */
+    if (clock_ms < 0 || clock_ms > INT64_C(4102444800000) /* 2100 */ ||
+        (m->newest != 0 && clock_ms < m->newest_start_ms))
         return SC_E_CONFLICT;
     m->clock_offset_ms = clock_ms - now_ms;
     m->clock_was_set = true;
@@ -327,8 +342,11 @@ static void load_command_handle(struct sc_meter *m, int64_t clock_ms, const stru
     struct sc_load_order order;
     bool repeated;
     SC_ASSERT(sc_load_order_decode(c->statement, &order) == SC_OK); /* sc_message_decode() did it before */
-    struct sc_message_load_result res = { .order_id = order.order_id, .action = order.action, .before = m->load,
-                                          .after = m->load, .done_ms = clock_ms };
+    struct sc_message_load_result res = {.order_id = order.order_id,
+                                         .action = order.action,
+                                         .before = m->load,
+                                         .after = m->load,
+                                         .done_ms = clock_ms};
     res.code = order_judge(m, c, &order, clock_ms, &repeated);
     if (repeated) {
         *out = m->last_result;
@@ -349,7 +367,8 @@ static void load_command_handle(struct sc_meter *m, int64_t clock_ms, const stru
 static void ack_handle(struct sc_meter *m, const struct sc_message_ack *ack)
 {
     const uint64_t oldest = meter_oldest(m);
-    const uint64_t last = ack->up_to < m->newest ? ack->up_to : m->newest; /* nobody acknowledges what is not made yet */
+    const uint64_t last =
+        ack->up_to < m->newest ? ack->up_to : m->newest; /* nobody acknowledges what is not made yet */
     uint64_t first = m->acked + 1 > oldest ? m->acked + 1 : oldest;
     for (; first != 0 && first <= last; first++)
         entry_slot(m, first)->acked = true;
@@ -368,7 +387,8 @@ static void gap_collect(struct sc_meter *m, int64_t now_ms, const struct sc_mess
     const uint64_t to = g->to < m->newest ? g->to : m->newest;
     if (m->newest == 0)
         return;
-    for (uint64_t s = g->from > oldest ? g->from : oldest; s <= to && out->count < SC_READINGS_COUNT_MAX; s++) {
+    for (uint64_t s = g->from > oldest ? g->from : oldest; s <= to && out->count < SC_READINGS_COUNT_MAX;
+         s++) {
         struct meter_entry *e = entry_slot(m, s);
         const struct sc_signed_reading item = entry_reading(e);
         sc_readings_put(item.statement, item.signature, items);
@@ -377,10 +397,11 @@ static void gap_collect(struct sc_meter *m, int64_t now_ms, const struct sc_mess
     }
 }
 
-static sc_err gap_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_gap_request *g, struct sc_buf *payload)
+static sc_err gap_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_gap_request *g,
+                         struct sc_buf *payload)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf items = { 0 };
-    struct sc_message reply = { .kind = SC_MESSAGE_READINGS };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf items = {0};
+    struct sc_message reply = {.kind = SC_MESSAGE_READINGS};
     gap_collect(m, now_ms, g, &reply.readings, &items);
     SC_TRY(sc_buf_status(&items));
     reply.readings.items = sc_buf_slice(&items);
@@ -388,32 +409,35 @@ static sc_err gap_handle(struct sc_meter *m, int64_t now_ms, const struct sc_mes
     return SC_OK;
 }
 
-static sc_err nbr_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_nbr_command *c, struct sc_buf *payload)
+static sc_err nbr_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_nbr_command *c,
+                         struct sc_buf *payload)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf blocks = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf blocks = {0};
     SC_TRY(meter_nbr_answer(m, now_ms, sc_slice_of(c->frame, sizeof c->frame), true, &blocks));
     const struct sc_message reply = {
         .kind = SC_MESSAGE_NBR_REPLY,
-        .nbr_reply = { .block_count = (uint16_t)(blocks.size / SC_NBR_REPLY_SIZE), .blocks = sc_buf_slice(&blocks) },
+        .nbr_reply = {.block_count = (uint16_t)(blocks.size / SC_NBR_REPLY_SIZE),
+                      .blocks = sc_buf_slice(&blocks)},
     };
     sc_message_encode(&reply, payload);
     return SC_OK;
 }
 
-static sc_err clock_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_clock *c, struct sc_buf *payload)
+static sc_err clock_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_clock *c,
+                           struct sc_buf *payload)
 {
     if (c->set)
         SC_TRY(meter_clock_set(m, now_ms, c->clock_ms));
-    const struct sc_message reply = { .kind = SC_MESSAGE_CLOCK_REPLY,
-                                      .clock = { .set = c->set, .clock_ms = now_ms + m->clock_offset_ms } };
+    const struct sc_message reply = {.kind = SC_MESSAGE_CLOCK_REPLY,
+                                     .clock = {.set = c->set, .clock_ms = now_ms + m->clock_offset_ms}};
     sc_message_encode(&reply, payload);
     return SC_OK;
 }
 
-static sc_err request_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message *msg, enum sc_envelope_type *type,
-                             struct sc_buf *payload)
+static sc_err request_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message *msg,
+                             enum sc_envelope_type *type, struct sc_buf *payload)
 {
-    struct sc_message result = { .kind = SC_MESSAGE_LOAD_RESULT };
+    struct sc_message result = {.kind = SC_MESSAGE_LOAD_RESULT};
     *type = SC_ENVELOPE_REPLY;
     switch (msg->kind) {
     case SC_MESSAGE_GAP_REQUEST:
@@ -434,7 +458,8 @@ static sc_err request_handle(struct sc_meter *m, int64_t now_ms, const struct sc
 
 static void error_answer(sc_err code, const char *text, enum sc_envelope_type *type, struct sc_buf *payload)
 {
-    const struct sc_message reply = { .kind = SC_MESSAGE_ERROR, .error = { .code = code, .text = sc_slice_str(text) } };
+    const struct sc_message reply = {.kind = SC_MESSAGE_ERROR,
+                                     .error = {.code = code, .text = sc_slice_str(text)}};
     *type = SC_ENVELOPE_ERROR;
     sc_message_encode(&reply, payload);
 }
@@ -464,10 +489,12 @@ sc_err sc_meter_handle(struct sc_meter *m, int64_t now_ms, const struct sc_messa
 /* ---- session ---- */
 static sc_err session_renew(struct sc_meter *m, int64_t now_ms)
 {
-    SC_CLEANUP(sc_key_wipe) struct sc_key ephemeral = { 0 };
+    SC_CLEANUP(sc_key_wipe) struct sc_key ephemeral = {0};
     struct sc_session *fresh = NULL;
-    struct sc_session_meter_options opt = { .meter = m->opt.serial, .agreement_key = &m->opt.agreement_key,
-                                            .headend = &m->opt.headend, .opened_ms = now_ms };
+    struct sc_session_meter_options opt = {.meter = m->opt.serial,
+                                           .agreement_key = &m->opt.agreement_key,
+                                           .headend = &m->opt.headend,
+                                           .opened_ms = now_ms};
     if (m->opt.ephemeral_seed != NULL) {
         uint8_t context[12];
         sc_store_u32be(context, m->opt.serial);
@@ -496,25 +523,30 @@ sc_err sc_meter_hello(struct sc_meter *m, int64_t now_ms, struct sc_buf *wire_ou
         SC_TRY(session_renew(m, now_ms));
     const struct sc_message hello = {
         .kind = SC_MESSAGE_HELLO,
-        .hello = { .oldest_sequence = meter_oldest(m), .newest_sequence = m->newest, .acked_sequence = m->acked,
-                   .clock_ms = now_ms + m->clock_offset_ms, .interval_s = m->opt.interval_s,
-                   .certificate = m->opt.certificate },
+        .hello = {.oldest_sequence = meter_oldest(m),
+                  .newest_sequence = m->newest,
+                  .acked_sequence = m->acked,
+                  .clock_ms = now_ms + m->clock_offset_ms,
+                  .interval_s = m->opt.interval_s,
+                  .certificate = m->opt.certificate},
     };
     sc_buf_reset(&m->scratch);
     sc_message_encode(&hello, &m->scratch);
     SC_TRY(sc_buf_status(&m->scratch));
-    return sc_envelope_seal(m->session, SC_ENVELOPE_HELLO, message_id_next(m), 0, sc_buf_slice(&m->scratch), wire_out);
+    return sc_envelope_seal(m->session, SC_ENVELOPE_HELLO, message_id_next(m), 0, sc_buf_slice(&m->scratch),
+                            wire_out);
 }
 
 static bool entry_is_due(const struct sc_meter *m, const struct meter_entry *e, int64_t now_ms)
 {
-    return !e->acked && (e->sent_ms == METER_NEVER || now_ms - e->sent_ms >= m->opt.retransmit_ms || now_ms < e->sent_ms);
+    return !e->acked &&
+           (e->sent_ms == METER_NEVER || now_ms - e->sent_ms >= m->opt.retransmit_ms || now_ms < e->sent_ms);
 }
 
 sc_err sc_meter_report(struct sc_meter *m, int64_t now_ms, struct sc_buf *wire_out)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf items = { 0 };
-    struct sc_message msg = { .kind = SC_MESSAGE_READINGS };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf items = {0};
+    struct sc_message msg = {.kind = SC_MESSAGE_READINGS};
     uint64_t last = 0;
     if (m->session == NULL)
         return SC_E_USAGE;
@@ -536,7 +568,8 @@ sc_err sc_meter_report(struct sc_meter *m, int64_t now_ms, struct sc_buf *wire_o
     sc_buf_reset(&m->scratch);
     sc_message_encode(&msg, &m->scratch);
     SC_TRY(sc_buf_status(&m->scratch));
-    SC_TRY(sc_envelope_seal(m->session, SC_ENVELOPE_NOTIFY, message_id_next(m), 0, sc_buf_slice(&m->scratch), wire_out));
+    SC_TRY(sc_envelope_seal(m->session, SC_ENVELOPE_NOTIFY, message_id_next(m), 0, sc_buf_slice(&m->scratch),
+                            wire_out));
     for (uint64_t s = m->acked + 1; s <= last; s++) { /* sealed: now they count as sent */
         struct meter_entry *e = entry_slot(m, s);
         if (entry_is_due(m, e, now_ms))
@@ -552,7 +585,8 @@ void sc_meter_reconnected(struct sc_meter *m)
 }
 
 /* ---- receiving ---- */
-static struct meter_answer *answer_find(struct sc_meter *m, const struct sc_envelope_header *h, const struct sc_hash *request)
+static struct meter_answer *answer_find(struct sc_meter *m, const struct sc_envelope_header *h,
+                                        const struct sc_hash *request)
 {
     for (size_t i = 0; i < METER_ANSWERS; i++) {
         struct meter_answer *a = &m->answer[i];
@@ -578,10 +612,10 @@ static void answer_keep(struct sc_meter *m, const struct sc_envelope_header *h, 
     a->message_id = sc_buf_status(&a->payload) == SC_OK ? h->message_id : 0;
 }
 
-static sc_err opened_handle(struct sc_meter *m, int64_t now_ms, const struct sc_envelope_header *h, struct sc_slice plain,
-                            struct sc_buf *wire_out)
+static sc_err opened_handle(struct sc_meter *m, int64_t now_ms, const struct sc_envelope_header *h,
+                            struct sc_slice plain, struct sc_buf *wire_out)
 {
-    SC_CLEANUP(sc_buf_wipe) struct sc_buf payload = { .size_max = SC_ENVELOPE_PAYLOAD_MAX };
+    SC_CLEANUP(sc_buf_wipe) struct sc_buf payload = {.size_max = SC_ENVELOPE_PAYLOAD_MAX};
     struct sc_message msg;
     struct sc_hash request;
     enum sc_envelope_type type = SC_ENVELOPE_ERROR;
@@ -589,8 +623,8 @@ static sc_err opened_handle(struct sc_meter *m, int64_t now_ms, const struct sc_
     sc_hash_of(plain, &request);
     const struct meter_answer *kept = answer_find(m, h, &request);
     if (kept != NULL)
-        return sc_envelope_seal(m->session, kept->type, message_id_next(m), h->message_id, sc_buf_slice(&kept->payload),
-                                wire_out);
+        return sc_envelope_seal(m->session, kept->type, message_id_next(m), h->message_id,
+                                sc_buf_slice(&kept->payload), wire_out);
     const sc_err err = sc_message_decode(h->type, h->to_meter, plain, &msg);
     if (err != SC_OK && h->type == SC_ENVELOPE_ERROR)
         return SC_OK; /* errors are never answered */
@@ -601,12 +635,13 @@ static sc_err opened_handle(struct sc_meter *m, int64_t now_ms, const struct sc_
     if (!answered)
         return SC_OK;
     answer_keep(m, h, &request, type, sc_buf_slice(&payload));
-    return sc_envelope_seal(m->session, type, message_id_next(m), h->message_id, sc_buf_slice(&payload), wire_out);
+    return sc_envelope_seal(m->session, type, message_id_next(m), h->message_id, sc_buf_slice(&payload),
+                            wire_out);
 }
 
 sc_err sc_meter_receive(struct sc_meter *m, int64_t now_ms, struct sc_slice wire, struct sc_buf *wire_out)
 {
-    SC_CLEANUP(sc_buf_wipe) struct sc_buf plain = { .size_max = SC_ENVELOPE_PAYLOAD_MAX };
+    SC_CLEANUP(sc_buf_wipe) struct sc_buf plain = {.size_max = SC_ENVELOPE_PAYLOAD_MAX};
     struct sc_envelope_header h;
     if (m->session == NULL)
         return SC_E_CONFLICT;

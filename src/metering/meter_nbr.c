@@ -13,7 +13,8 @@ static int64_t local_ms(const struct sc_meter *m, int64_t now_ms)
 
 static uint64_t pulses(const struct sc_meter *m, uint64_t units)
 {
-    return (uint64_t)floor((double)units / m->ke + 1e-9); /* whole units over a Ke in hundredths: the rest is no dust */
+    return (uint64_t)floor((double)units / m->ke +
+                           1e-9); /* whole units over a Ke in hundredths: the rest is no dust */
 }
 
 static uint8_t *reply_extend(struct sc_buf *out)
@@ -26,14 +27,15 @@ struct range {
     uint64_t first, last; /* sequences; empty when first > last */
 };
 
-/* What the memory still tells: an interval's pulses are the difference of two readings' registers, so the oldest reading
- * only serves as the base, unless it is the first of all. */
+/* What the memory still tells: an interval's pulses are the difference of two readings' registers, so the
+ * oldest reading only serves as the base, unless it is the first of all. */
 static struct range memory_range(const struct sc_meter *m, uint64_t after, uint64_t to)
 {
     const uint64_t oldest = meter_oldest(m);
     const uint64_t tellable = oldest > 1 ? oldest + 1 : 1;
-    struct range r = { after + 1 > tellable ? after + 1 : tellable, to < m->newest ? to : m->newest };
-    if (r.first <= r.last && r.last - r.first >= WORDS_MAX / CHANNELS) /* more than 999 blocks hold: the newest */
+    struct range r = {after + 1 > tellable ? after + 1 : tellable, to < m->newest ? to : m->newest};
+    if (r.first <= r.last &&
+        r.last - r.first >= WORDS_MAX / CHANNELS) /* more than 999 blocks hold: the newest */
         r.first = r.last - WORDS_MAX / CHANNELS + 1;
     return r;
 }
@@ -79,7 +81,8 @@ static sc_err memory_answer(const struct sc_meter *m, uint8_t code, struct sc_bu
     const uint32_t words = range_words(r);
     const uint32_t blocks = words == 0 ? 1 : (words + SC_NBR_BLOCK_WORDS - 1) / SC_NBR_BLOCK_WORDS;
     for (uint32_t b = 0; b < blocks; b++) {
-        struct sc_nbr_block block = { .code = code, .meter = m->opt.serial, .number = (uint16_t)(b + 1), .last = b + 1 == blocks };
+        struct sc_nbr_block block = {
+            .code = code, .meter = m->opt.serial, .number = (uint16_t)(b + 1), .last = b + 1 == blocks};
         for (uint32_t i = 0; i < SC_NBR_BLOCK_WORDS && b * SC_NBR_BLOCK_WORDS + i < words; i++)
             block.words[i] = word_at(m, r, b * SC_NBR_BLOCK_WORDS + i);
         uint8_t *p = reply_extend(out);
@@ -102,7 +105,8 @@ static void demand_reset(struct sc_meter *m, int64_t local_now_ms)
     memset(m->reg.max_demand, 0, sizeof m->reg.max_demand); /* a new period looks for its own maximum */
 }
 
-static void parameters_fill(const struct sc_meter *m, uint8_t code, int64_t local_now_ms, struct sc_nbr_parameters *p)
+static void parameters_fill(const struct sc_meter *m, uint8_t code, int64_t local_now_ms,
+                            struct sc_nbr_parameters *p)
 {
     const unsigned minutes = m->opt.interval_s / 60;
     struct sc_civil c;
@@ -114,14 +118,15 @@ static void parameters_fill(const struct sc_meter *m, uint8_t code, int64_t loca
         .weekday = (uint8_t)(c.weekday + 1),
         .last_reset_ms = m->last_reset_ms,
         .previous_reset_ms = m->previous_reset_ms,
-        .words_current = range_words(range_of(m, code == SC_NBR_PARAMETERS_ALL ? SC_NBR_MEMORY_ALL : SC_NBR_MEMORY_CURRENT)),
+        .words_current = range_words(
+            range_of(m, code == SC_NBR_PARAMETERS_ALL ? SC_NBR_MEMORY_ALL : SC_NBR_MEMORY_CURRENT)),
         .words_at_reset = range_words(range_of(m, SC_NBR_MEMORY_PREVIOUS)),
         .reset_count = (uint8_t)m->reset_count,
         .demand_interval_min = (uint8_t)(minutes < 99 ? minutes : 99),
         .previous_demand_interval_min = (uint8_t)(minutes < 99 ? minutes : 99),
         .software_version = 1,
         .model = 1,
-        .quantity = { 1, 10, 11 },
+        .quantity = {1, 10, 11},
         .memory_minutes = (uint8_t)(minutes < 99 ? minutes : 99),
         .memory_seconds = (uint8_t)(m->opt.interval_s % 60),
         .reference_pf_inductive = 92,
@@ -133,14 +138,16 @@ static void parameters_fill(const struct sc_meter *m, uint8_t code, int64_t loca
     p->starts[0][0].hour = p->starts[0][1].hour = 18; /* meter_period() */
     p->starts[1][0].hour = p->starts[1][1].hour = 21;
     if (m->newest != 0)
-        p->last_interval_end_ms = m->newest_start_ms + (int64_t)m->opt.interval_s * 1000 + (int64_t)m->opt.utc_offset_min * 60000;
+        p->last_interval_end_ms =
+            m->newest_start_ms + (int64_t)m->opt.interval_s * 1000 + (int64_t)m->opt.utc_offset_min * 60000;
     for (size_t i = 0; i < CHANNELS; i++) { /* pulses * numerator / denominator = kWh, kvarh */
         p->constant[i].numerator = (uint32_t)lround(m->ke * 100);
         p->constant[i].denominator = 100000;
     }
 }
 
-static sc_err parameters_answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t local_now_ms, struct sc_buf *out)
+static sc_err parameters_answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t local_now_ms,
+                                struct sc_buf *out)
 {
     struct sc_nbr_parameters p;
     uint8_t *frame = reply_extend(out);
@@ -156,7 +163,7 @@ static sc_err parameters_answer(struct sc_meter *m, const struct sc_nbr_command 
 static sc_err registers_answer(const struct sc_meter *m, uint8_t code, struct sc_buf *out)
 {
     const struct meter_registers *g = code == SC_NBR_REGISTERS_PREVIOUS ? &m->reg_at_reset : &m->reg;
-    struct sc_nbr_registers v = { .code = code, .meter = m->opt.serial };
+    struct sc_nbr_registers v = {.code = code, .meter = m->opt.serial};
     for (size_t i = 0; i < CHANNELS; i++) {
         v.channel[i].total = pulses(m, g->total[i]);
         v.channel[i].last_demand = (uint32_t)(pulses(m, g->last_demand[i]) % 1000000);
@@ -172,7 +179,8 @@ static sc_err registers_answer(const struct sc_meter *m, uint8_t code, struct sc
 /* ---- 14 ---- */
 static sc_err instantaneous_answer(const struct sc_meter *m, int64_t local_now_ms, struct sc_buf *out)
 {
-    const struct sc_nbr_scale scale = { .ke = m->ke, .demand_interval_s = m->opt.interval_s, .utc_offset_min = m->opt.utc_offset_min };
+    const struct sc_nbr_scale scale = {
+        .ke = m->ke, .demand_interval_s = m->opt.interval_s, .utc_offset_min = m->opt.utc_offset_min};
     struct sc_nbr_instantaneous v;
     struct sc_nbr_registers unused;
     struct sc_reading r = m->last; /* means of the last measured interval: this meter has no shorter window */
@@ -186,7 +194,7 @@ static sc_err instantaneous_answer(const struct sc_meter *m, int64_t local_now_m
 /* ---- writes and exceptions ---- */
 static sc_err exception_answer(const struct sc_meter *m, uint8_t code, uint8_t what, struct sc_buf *out)
 {
-    const struct sc_nbr_exception e = { .code = code, .meter = m->opt.serial, .what = what };
+    const struct sc_nbr_exception e = {.code = code, .meter = m->opt.serial, .what = what};
     uint8_t *frame = reply_extend(out);
     if (frame == NULL)
         return out->failed;
@@ -199,7 +207,8 @@ static sc_err session_required(const struct sc_meter *m, struct sc_buf *out)
     return exception_answer(m, SC_NBR_OCCURRENCE, SC_NBR_OCCURRENCE_SESSION_REQUIRED, out);
 }
 
-static sc_err clock_answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t now_ms, struct sc_buf *out)
+static sc_err clock_answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t now_ms,
+                           struct sc_buf *out)
 {
     struct sc_civil civil;
     sc_civil_from_ms(local_ms(m, now_ms), &civil);
@@ -223,7 +232,8 @@ static sc_err clock_answer(struct sc_meter *m, const struct sc_nbr_command *c, i
     return SC_OK;
 }
 
-static sc_err vendor_answer(struct sc_meter *m, const struct sc_nbr_command *c, bool authenticated, struct sc_buf *out)
+static sc_err vendor_answer(struct sc_meter *m, const struct sc_nbr_command *c, bool authenticated,
+                            struct sc_buf *out)
 {
     if (c->vendor.sub_code != SC_NBR_VENDOR_LOAD)
         return exception_answer(m, SC_NBR_NOT_IMPLEMENTED, c->code, out);
@@ -237,11 +247,12 @@ static sc_err vendor_answer(struct sc_meter *m, const struct sc_nbr_command *c, 
     uint8_t *frame = reply_extend(out);
     if (frame == NULL)
         return out->failed;
-    sc_nbr_load_reply_encode(&(struct sc_nbr_load_reply){ m->opt.serial, m->load == SC_LOAD_CONNECTED }, frame);
+    sc_nbr_load_reply_encode(&(struct sc_nbr_load_reply){m->opt.serial, m->load == SC_LOAD_CONNECTED}, frame);
     return SC_OK;
 }
 
-static sc_err answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t now_ms, bool authenticated, struct sc_buf *out)
+static sc_err answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t now_ms, bool authenticated,
+                     struct sc_buf *out)
 {
     const int64_t local_now_ms = local_ms(m, now_ms);
     switch (c->code) {

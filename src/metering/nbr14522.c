@@ -4,18 +4,20 @@
 
 #include <math.h>
 
-#define REPLY_CRC_OFFSET (SC_NBR_REPLY_SIZE - 2)
+#define REPLY_CRC_OFFSET   (SC_NBR_REPLY_SIZE - 2)
 #define COMMAND_CRC_OFFSET (SC_NBR_COMMAND_SIZE - 2)
-#define READER_MAX UINT32_C(999999)
-#define METER_MAX UINT32_C(99999999)
+#define READER_MAX         UINT32_C(999999)
+#define METER_MAX          UINT32_C(99999999)
 
 /* ---- CRC-16, reflected polynomial A001 (sheet 2.4) ---- */
+/* Four bits at a time: entry i is i shifted through the register. */
 static uint16_t crc16(uint16_t crc, struct sc_slice s)
 {
+    static const uint16_t table[16] = {0x0000, 0xcc01, 0xd801, 0x1400, 0xf001, 0x3c00, 0x2800, 0xe401,
+                                       0xa001, 0x6c00, 0x7800, 0xb401, 0x5000, 0x9c01, 0x8801, 0x4400};
     for (size_t i = 0; i < s.size; i++) {
-        crc ^= s.ptr[i];
-        for (unsigned bit = 0; bit < 8; bit++)
-            crc = (uint16_t)(crc >> 1 ^ ((crc & 1) != 0 ? 0xa001 : 0));
+        crc = (uint16_t)(crc >> 4 ^ table[(crc ^ s.ptr[i]) & 15]);
+        crc = (uint16_t)(crc >> 4 ^ table[(crc ^ s.ptr[i] >> 4) & 15]);
     }
     return crc;
 }
@@ -103,14 +105,15 @@ static bool is_zero(const uint8_t *octets, size_t size)
 sc_err sc_nbr_time_get(const uint8_t octets[static 6], int64_t *local_ms_out)
 {
     uint8_t v[6];
-    static const uint8_t max[6] = { 23, 59, 59, 31, 12, 99 };
+    static const uint8_t max[6] = {23, 59, 59, 31, 12, 99};
     if (is_zero(octets, 6)) {
         *local_ms_out = 0;
         return SC_OK;
     }
     for (size_t i = 0; i < 6; i++)
         SC_TRY(bcd_u8(octets[i], max[i], &v[i]));
-    const struct sc_civil c = { .year = 2000 + v[5], .month = v[4], .day = v[3], .hour = v[0], .minute = v[1], .second = v[2] };
+    const struct sc_civil c = {
+        .year = 2000 + v[5], .month = v[4], .day = v[3], .hour = v[0], .minute = v[1], .second = v[2]};
     if (c.month == 0 || c.day == 0)
         return SC_E_MALFORMED;
     const int64_t ms = sc_civil_to_ms(&c);
@@ -132,7 +135,7 @@ sc_err sc_nbr_time_put(uint8_t octets[static 6], int64_t local_ms)
     sc_civil_from_ms(local_ms, &c);
     if (c.year < 2000 || c.year > 2099)
         return SC_E_LIMIT;
-    const int v[6] = { c.hour, c.minute, c.second, c.day, c.month, c.year - 2000 };
+    const int v[6] = {c.hour, c.minute, c.second, c.day, c.month, c.year - 2000};
     for (size_t i = 0; i < 6; i++)
         octets[i] = bcd_of((unsigned)v[i]);
     return SC_OK;
@@ -186,11 +189,11 @@ sc_err sc_nbr_command_encode(const struct sc_nbr_command *c, uint8_t out[static 
     if (is_parameters(c->code)) {
         p[1] = bcd_of(c->group);
     } else if (c->code == SC_NBR_SET_DATE) {
-        const uint8_t v[] = { c->date.day, c->date.month, c->date.year, c->date.weekday };
+        const uint8_t v[] = {c->date.day, c->date.month, c->date.year, c->date.weekday};
         for (size_t i = 0; i < sizeof v; i++)
             p[i] = bcd_of(v[i]);
     } else if (c->code == SC_NBR_SET_TIME) {
-        const uint8_t v[] = { c->time.hour, c->time.minute, c->time.second };
+        const uint8_t v[] = {c->time.hour, c->time.minute, c->time.second};
         for (size_t i = 0; i < sizeof v; i++)
             p[i] = bcd_of(v[i]);
     } else if (c->code == SC_NBR_VENDOR) {
@@ -243,7 +246,7 @@ static sc_err command_parameters_get(const uint8_t *p, struct sc_nbr_command *c)
 
 sc_err sc_nbr_command_decode(struct sc_slice frame, struct sc_nbr_command *out)
 {
-    struct sc_nbr_command c = { 0 };
+    struct sc_nbr_command c = {0};
     if (frame.size != SC_NBR_COMMAND_SIZE || !crc_is_right(frame) || is_signal(frame.ptr[0]))
         return SC_E_MALFORMED;
     c.code = frame.ptr[0];
@@ -282,7 +285,8 @@ void sc_nbr_wrapped_encode(const uint8_t command[static 66], uint8_t out[static 
 
 sc_err sc_nbr_wrapped_decode(struct sc_slice frame, uint8_t command_out[static 66])
 {
-    if (frame.size != SC_NBR_WRAPPED_SIZE || frame.ptr[0] != 0x01 || frame.ptr[1] != 0x99 || crc16(0xffff, frame) != 0)
+    if (frame.size != SC_NBR_WRAPPED_SIZE || frame.ptr[0] != 0x01 || frame.ptr[1] != 0x99 ||
+        crc16(0xffff, frame) != 0)
         return SC_E_MALFORMED;
     memcpy(command_out, frame.ptr + 2, COMMAND_CRC_OFFSET);
     sc_nbr_crc_put(command_out, SC_NBR_COMMAND_SIZE);
@@ -339,25 +343,42 @@ sc_err sc_nbr_exception_decode(struct sc_slice frame, struct sc_nbr_exception *o
     SC_TRY(sc_nbr_reply_decode_head(frame, &head));
     if (head.code != SC_NBR_NOT_IMPLEMENTED && head.code != SC_NBR_OCCURRENCE)
         return SC_E_MALFORMED;
-    *out = (struct sc_nbr_exception){ .code = head.code, .meter = head.meter, .what = frame.ptr[SC_NBR_OCTET(6)],
-                                      .sub_code = frame.ptr[SC_NBR_OCTET(7)] };
+    *out = (struct sc_nbr_exception){.code = head.code,
+                                     .meter = head.meter,
+                                     .what = frame.ptr[SC_NBR_OCTET(6)],
+                                     .sub_code = frame.ptr[SC_NBR_OCTET(7)]};
     return SC_OK;
 }
 
 /* ---- 14 ---- */
 /* The float fields of reply 14: runs of consecutive quantities (sheet 3.2). */
-#define RUN(first_octet, member)                                                                                       \
-    { first_octet, offsetof(struct sc_nbr_instantaneous, member),                                                      \
-      sizeof(((struct sc_nbr_instantaneous *)0)->member) / sizeof(float) }
+#define RUN(first_octet, member)                                                                             \
+    {                                                                                                        \
+        first_octet, offsetof(struct sc_nbr_instantaneous, member),                                          \
+            sizeof(((struct sc_nbr_instantaneous *)0)->member) / sizeof(float)                               \
+    }
 static const struct float_run {
     unsigned octet;
     size_t offset;
     size_t count;
 } float_runs[] = {
-    RUN(12, voltage_v), RUN(24, line_voltage_v), RUN(36, current_a), RUN(52, active_w), RUN(68, reactive_var),
-    RUN(84, apparent_va), RUN(100, apparent_vector_va), RUN(116, distortion), RUN(132, cos_phi), RUN(152, power_factor),
-    RUN(168, shift_deg), RUN(180, temperature_c), RUN(184, frequency_hz), RUN(198, voltage_angle_deg),
-    RUN(210, phase_angle_deg), RUN(222, voltage_thd_pct), RUN(234, current_thd_pct),
+    RUN(12, voltage_v),
+    RUN(24, line_voltage_v),
+    RUN(36, current_a),
+    RUN(52, active_w),
+    RUN(68, reactive_var),
+    RUN(84, apparent_va),
+    RUN(100, apparent_vector_va),
+    RUN(116, distortion),
+    RUN(132, cos_phi),
+    RUN(152, power_factor),
+    RUN(168, shift_deg),
+    RUN(180, temperature_c),
+    RUN(184, frequency_hz),
+    RUN(198, voltage_angle_deg),
+    RUN(210, phase_angle_deg),
+    RUN(222, voltage_thd_pct),
+    RUN(234, current_thd_pct),
 };
 #define FLOAT_RUN_COUNT (sizeof float_runs / sizeof float_runs[0])
 
@@ -412,12 +433,23 @@ static void small_fields_put(const struct sc_nbr_parameters *v, uint8_t *out)
     const struct {
         unsigned octet, value;
     } fields[] = {
-        { 12, v->weekday },          { 81, v->reset_count },      { 82, v->demand_interval_min },
-        { 83, v->previous_demand_interval_min },                  { 147, v->battery },
-        { 196, v->quantity[0] },     { 197, v->quantity[1] },     { 198, v->quantity[2] },
-        { 204, v->memory_minutes },  { 205, v->memory_seconds },  { 206, v->memory_hundredths },
-        { 213, v->tariff_type },     { 218, v->reference_pf_inductive }, { 219, v->reference_pf_capacitive },
-        { 238, v->period_count },    { 246, v->instantaneous_available }, { 247, v->group_count },
+        {12, v->weekday},
+        {81, v->reset_count},
+        {82, v->demand_interval_min},
+        {83, v->previous_demand_interval_min},
+        {147, v->battery},
+        {196, v->quantity[0]},
+        {197, v->quantity[1]},
+        {198, v->quantity[2]},
+        {204, v->memory_minutes},
+        {205, v->memory_seconds},
+        {206, v->memory_hundredths},
+        {213, v->tariff_type},
+        {218, v->reference_pf_inductive},
+        {219, v->reference_pf_capacitive},
+        {238, v->period_count},
+        {246, v->instantaneous_available},
+        {247, v->group_count},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         out[SC_NBR_OCTET(fields[i].octet)] = bcd_of(fields[i].value);
@@ -429,12 +461,23 @@ static sc_err small_fields_get(const uint8_t *p, struct sc_nbr_parameters *v)
         unsigned octet;
         uint8_t *value;
     } fields[] = {
-        { 12, &v->weekday },         { 81, &v->reset_count },     { 82, &v->demand_interval_min },
-        { 83, &v->previous_demand_interval_min },                 { 147, &v->battery },
-        { 196, &v->quantity[0] },    { 197, &v->quantity[1] },    { 198, &v->quantity[2] },
-        { 204, &v->memory_minutes }, { 205, &v->memory_seconds }, { 206, &v->memory_hundredths },
-        { 213, &v->tariff_type },    { 218, &v->reference_pf_inductive }, { 219, &v->reference_pf_capacitive },
-        { 238, &v->period_count },   { 246, &v->instantaneous_available }, { 247, &v->group_count },
+        {12, &v->weekday},
+        {81, &v->reset_count},
+        {82, &v->demand_interval_min},
+        {83, &v->previous_demand_interval_min},
+        {147, &v->battery},
+        {196, &v->quantity[0]},
+        {197, &v->quantity[1]},
+        {198, &v->quantity[2]},
+        {204, &v->memory_minutes},
+        {205, &v->memory_seconds},
+        {206, &v->memory_hundredths},
+        {213, &v->tariff_type},
+        {218, &v->reference_pf_inductive},
+        {219, &v->reference_pf_capacitive},
+        {238, &v->period_count},
+        {246, &v->instantaneous_available},
+        {247, &v->group_count},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         SC_TRY(bcd_u8(p[SC_NBR_OCTET(fields[i].octet)], 99, fields[i].value));
@@ -528,7 +571,7 @@ sc_err sc_nbr_parameters_decode(struct sc_slice frame, struct sc_nbr_parameters 
 }
 
 /* ---- 23, 24 ---- */
-static const unsigned channel_octet[3] = { 6, 80, 154 };
+static const unsigned channel_octet[3] = {6, 80, 154};
 
 static void channel_put(const struct sc_nbr_channel_registers *c, uint8_t *p)
 {
@@ -634,7 +677,7 @@ sc_err sc_nbr_block_encode(const struct sc_nbr_block *v, enum sc_nbr_packing pac
 
 sc_err sc_nbr_block_decode(struct sc_slice frame, enum sc_nbr_packing packing, struct sc_nbr_block *out)
 {
-    struct sc_nbr_block v = { 0 };
+    struct sc_nbr_block v = {0};
     struct sc_nbr_reply_head head;
     uint8_t tens;
     SC_TRY(sc_nbr_reply_decode_head(frame, &head));
@@ -655,23 +698,27 @@ sc_err sc_nbr_block_decode(struct sc_slice frame, enum sc_nbr_packing packing, s
     return SC_OK;
 }
 
-sc_err sc_nbr_memory_decode(struct sc_slice blocks, enum sc_nbr_packing packing, size_t word_count, uint16_t *words_out)
+sc_err sc_nbr_memory_decode(struct sc_slice blocks, enum sc_nbr_packing packing, size_t word_count,
+                            uint16_t *words_out)
 {
     const size_t block_count = blocks.size / SC_NBR_REPLY_SIZE;
     const size_t expected = word_count == 0 ? 1 : (word_count + SC_NBR_BLOCK_WORDS - 1) / SC_NBR_BLOCK_WORDS;
-    struct sc_nbr_block first = { 0 };
+    struct sc_nbr_block first = {0};
     if (blocks.size % SC_NBR_REPLY_SIZE != 0 || block_count != expected)
         return SC_E_MALFORMED;
     for (size_t i = 0; i < block_count; i++) {
         struct sc_nbr_block b;
-        SC_TRY(sc_nbr_block_decode(sc_slice_of(blocks.ptr + i * SC_NBR_REPLY_SIZE, SC_NBR_REPLY_SIZE), packing, &b));
+        SC_TRY(sc_nbr_block_decode(sc_slice_of(blocks.ptr + i * SC_NBR_REPLY_SIZE, SC_NBR_REPLY_SIZE),
+                                   packing, &b));
         if (i == 0)
             first = b;
-        if (b.number != i + 1 || b.code != first.code || b.meter != first.meter || b.last != (i + 1 == block_count))
+        if (b.number != i + 1 || b.code != first.code || b.meter != first.meter ||
+            b.last != (i + 1 == block_count))
             return SC_E_MALFORMED;
         const size_t done = i * SC_NBR_BLOCK_WORDS;
         const size_t left = word_count - done;
-        memcpy(words_out + done, b.words, (left < SC_NBR_BLOCK_WORDS ? left : SC_NBR_BLOCK_WORDS) * sizeof b.words[0]);
+        memcpy(words_out + done, b.words,
+               (left < SC_NBR_BLOCK_WORDS ? left : SC_NBR_BLOCK_WORDS) * sizeof b.words[0]);
     }
     return SC_OK;
 }
@@ -690,9 +737,10 @@ sc_err sc_nbr_load_reply_decode(struct sc_slice frame, struct sc_nbr_load_reply 
     uint32_t meter;
     SC_TRY(reply_of_code(frame, SC_NBR_VENDOR, &meter));
     const uint8_t state = frame.ptr[SC_NBR_OCTET(7)];
-    if (frame.ptr[SC_NBR_OCTET(6)] != SC_NBR_VENDOR_LOAD || (state != SC_NBR_LOAD_RECONNECT && state != SC_NBR_LOAD_DISCONNECT))
+    if (frame.ptr[SC_NBR_OCTET(6)] != SC_NBR_VENDOR_LOAD ||
+        (state != SC_NBR_LOAD_RECONNECT && state != SC_NBR_LOAD_DISCONNECT))
         return SC_E_MALFORMED;
-    *out = (struct sc_nbr_load_reply){ .meter = meter, .connected = state == SC_NBR_LOAD_RECONNECT };
+    *out = (struct sc_nbr_load_reply){.meter = meter, .connected = state == SC_NBR_LOAD_RECONNECT};
     return SC_OK;
 }
 

@@ -44,7 +44,7 @@ static int64_t grid_floor(int64_t ms, int64_t step_ms)
 sc_err sc_nbr_to_reading(const struct sc_nbr_instantaneous *inst, const struct sc_nbr_registers *regs,
                          const struct sc_nbr_scale *scale, struct sc_reading *out)
 {
-    struct sc_reading r = { .meter = inst->meter, .interval_s = scale->demand_interval_s };
+    struct sc_reading r = {.meter = inst->meter, .interval_s = scale->demand_interval_s};
     if (!scale_makes_sense(scale) || inst->meter != regs->meter)
         return SC_E_USAGE;
     const int64_t step_ms = (int64_t)scale->demand_interval_s * 1000;
@@ -117,7 +117,8 @@ static void instantaneous_unknown(struct sc_nbr_instantaneous *v)
     v->version = 0xff;
 }
 
-/* What follows from voltages, angles and power factors alone: line voltages, per-phase powers, angles between phases. */
+/* What follows from voltages, angles and power factors alone: line voltages, per-phase powers, angles between
+ * phases. */
 static void instantaneous_derive(struct sc_nbr_instantaneous *v)
 {
     const double rad = M_PI / 180.0;
@@ -161,7 +162,8 @@ sc_err sc_nbr_from_reading(const struct sc_reading *r, const struct sc_nbr_scale
     get_phases(r, SC_ATTR_CURRENT_A_A, v.current_a);
     get_phases(r, SC_ATTR_VOLTAGE_ANGLE_A_DEG, v.voltage_angle_deg);
     for (unsigned i = 0; i < 3; i++) {
-        const double shift = (double)value_or_nan(r, SC_ATTR_CURRENT_ANGLE_A_DEG + i) - (double)v.voltage_angle_deg[i];
+        const double shift =
+            (double)value_or_nan(r, SC_ATTR_CURRENT_ANGLE_A_DEG + i) - (double)v.voltage_angle_deg[i];
         v.shift_deg[i] = isfinite(shift) ? (float)remainder(shift, 360.0) : NAN;
     }
     v.active_w[3] = value_or_nan(r, SC_ATTR_ACTIVE_POWER_W);
@@ -174,7 +176,7 @@ sc_err sc_nbr_from_reading(const struct sc_reading *r, const struct sc_nbr_scale
     v.frequency_hz = value_or_nan(r, SC_ATTR_FREQUENCY_HZ);
     instantaneous_derive(&v);
 
-    struct sc_nbr_registers regs = { .code = SC_NBR_REGISTERS_CURRENT, .meter = r->meter };
+    struct sc_nbr_registers regs = {.code = SC_NBR_REGISTERS_CURRENT, .meter = r->meter};
     regs.channel[0].last_demand = (uint32_t)lround(demand_pulses);
     for (unsigned i = 0; i < SC_READING_REGISTER_COUNT; i++)
         regs.channel[i].total = pulses_of(r->reg[i], scale->ke);

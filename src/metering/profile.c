@@ -1,18 +1,19 @@
 /* Typical-day figures: derived from measured customers, and series of synthetic customers drawn from them.
  *
  * The model, for customer c on day d of type t, slot s:
- *   day energy  E = level_c * day_factor[t] * exp(day_spread * z_d - day_spread^2 / 2),   z an AR(1) over days
- *   weights     w_s = shape[t][s] * own_c[s] * exp(spread[t][s] * e_s - spread^2 / 2),    e an AR(1) over slots
- *   interval    E * w_s / sum w, and nothing at all with probability zero_share
- * own_c[s] is the customer's lasting deviation from the common shape.  Derivation measures each figure as it is used. */
+ *   day energy  E = level_c * day_factor[t] * exp(day_spread * z_d - day_spread^2 / 2),   z an AR(1) over
+ * days weights     w_s = shape[t][s] * own_c[s] * exp(spread[t][s] * e_s - spread^2 / 2),    e an AR(1) over
+ * slots interval    E * w_s / sum w, and nothing at all with probability zero_share own_c[s] is the
+ * customer's lasting deviation from the common shape.  Derivation measures each figure as it is used. */
 #include "metering/profile.h"
 
 #include <inttypes.h>
 #include <math.h>
 
-#define DAY_MS       INT64_C(86400000)
-#define DAYS_MIN     7      /* complete days a customer must have to count */
-#define FLOOR        0.02   /* deviations below this share of the expected value count as this: ln() of a trickle is noise */
+#define DAY_MS   INT64_C(86400000)
+#define DAYS_MIN 7 /* complete days a customer must have to count */
+#define FLOOR                                                                                                \
+    0.02 /* deviations below this share of the expected value count as this: ln() of a trickle is noise */
 #define OWN_CORRELATION 0.8 /* a customer's habits last longer than one slot */
 
 enum sc_day_type sc_day_type_of(int64_t start_ms)
@@ -22,7 +23,7 @@ enum sc_day_type sc_day_type_of(int64_t start_ms)
     return c.weekday == 0 ? SC_DAY_SUNDAY : c.weekday == 6 ? SC_DAY_SATURDAY : SC_DAY_WEEKDAY;
 }
 
-static const char *const day_type_names[SC_DAY_TYPE_COUNT] = { "weekday", "saturday", "sunday" };
+static const char *const day_type_names[SC_DAY_TYPE_COUNT] = {"weekday", "saturday", "sunday"};
 
 void sc_profile_free(struct sc_profile *p)
 {
@@ -85,10 +86,11 @@ static double pairs_correlation(const struct pairs *p)
 struct customer_figures {
     size_t customer;
     size_t day_count;
-    double mean_wh;                                          /* a day */
-    double day_wh[SC_DAY_TYPE_COUNT];                        /* mean of the type */
+    double mean_wh;                   /* a day */
+    double day_wh[SC_DAY_TYPE_COUNT]; /* mean of the type */
     size_t type_count[SC_DAY_TYPE_COUNT];
-    double shape[SC_DAY_TYPE_COUNT][SC_PROFILE_SLOTS_MAX];   /* sums to 1; the mean of all days where the type is missing */
+    double shape[SC_DAY_TYPE_COUNT]
+                [SC_PROFILE_SLOTS_MAX]; /* sums to 1; the mean of all days where the type is missing */
 };
 
 struct derivation {
@@ -137,7 +139,7 @@ static void shapes_finish(struct customer_figures *f, size_t slots, const double
 static void customer_measure(struct derivation *v, size_t customer, struct customer_figures *f)
 {
     double wh[SC_PROFILE_SLOTS_MAX];
-    double all[SC_PROFILE_SLOTS_MAX] = { 0 };
+    double all[SC_PROFILE_SLOTS_MAX] = {0};
     double total = 0;
     memset(f, 0, sizeof *f);
     f->customer = customer;
@@ -191,7 +193,8 @@ static sc_err levels_derive(struct derivation *v)
     return SC_OK;
 }
 
-/* Means over customers, each weighing the same: a household's habits do not count more because it uses more. */
+/* Means over customers, each weighing the same: a household's habits do not count more because it uses more.
+ */
 static void shapes_derive(struct derivation *v)
 {
     for (int t = 0; t < SC_DAY_TYPE_COUNT; t++) {
@@ -205,13 +208,14 @@ static void shapes_derive(struct derivation *v)
 }
 
 /* The expected share of a slot: the customer's own shape, pulled to the common one where it has none. */
-static double expected_share(const struct derivation *v, const struct customer_figures *f, enum sc_day_type t, size_t s)
+static double expected_share(const struct derivation *v, const struct customer_figures *f, enum sc_day_type t,
+                             size_t s)
 {
     return fmax(f->shape[t][s], FLOOR * v->kind->shape[t][s]);
 }
 
-static void day_slots_measure(struct derivation *v, const struct customer_figures *f, enum sc_day_type t, const double *wh,
-                              double sum)
+static void day_slots_measure(struct derivation *v, const struct customer_figures *f, enum sc_day_type t,
+                              const double *wh, double sum)
 {
     double before = NAN;
     for (size_t s = 0; s < v->slots; s++) {
@@ -249,18 +253,20 @@ static void customer_spreads(struct derivation *v, const struct customer_figures
     }
 }
 
-/* How lasting habits differ: the spread of ln(own / common), less what a mean over few days must show by chance. */
+/* How lasting habits differ: the spread of ln(own / common), less what a mean over few days must show by
+ * chance. */
 static double customer_spread_derive(const struct derivation *v)
 {
-    struct moments own = { 0 };
-    struct moments chance = { 0 };
+    struct moments own = {0};
+    struct moments chance = {0};
     for (size_t i = 0; i < v->customer_count; i++) {
         const struct customer_figures *f = &v->customer[i];
         for (size_t s = 0; s < v->slots; s++) {
             const double spread = v->kind->spread[SC_DAY_WEEKDAY][s];
             if (f->type_count[SC_DAY_WEEKDAY] == 0 || v->kind->shape[SC_DAY_WEEKDAY][s] <= 0)
                 continue;
-            moments_add(&own, log(fmax(f->shape[SC_DAY_WEEKDAY][s] / v->kind->shape[SC_DAY_WEEKDAY][s], FLOOR)));
+            moments_add(&own,
+                        log(fmax(f->shape[SC_DAY_WEEKDAY][s] / v->kind->shape[SC_DAY_WEEKDAY][s], FLOOR)));
             moments_add(&chance, (exp(spread * spread) - 1) / (double)f->type_count[SC_DAY_WEEKDAY]);
         }
     }
@@ -302,9 +308,10 @@ static sc_err kind_derive(struct derivation *v)
 }
 
 /* Derives one kind from the customers first..last-1 that have enough days. */
-static sc_err kind_of_customers(const struct sc_dataset *d, size_t first, size_t last, struct sc_profile_kind *k)
+static sc_err kind_of_customers(const struct sc_dataset *d, size_t first, size_t last,
+                                struct sc_profile_kind *k)
 {
-    struct derivation v = { .d = d, .slots = 86400 / sc_dataset_interval_s(d), .kind = k };
+    struct derivation v = {.d = d, .slots = 86400 / sc_dataset_interval_s(d), .kind = k};
     SC_CLEANUP(sc_freep) struct customer_figures *figures = calloc(last - first, sizeof *figures);
     if (figures == NULL)
         return SC_E_NOMEM;
@@ -336,7 +343,8 @@ static sc_err sites_derive(const struct sc_dataset *d, struct sc_profile *p, str
     return SC_OK;
 }
 
-sc_err sc_profile_derive(const struct sc_dataset *d, const char *source, struct sc_profile **out, struct sc_diag *diag)
+sc_err sc_profile_derive(const struct sc_dataset *d, const char *source, struct sc_profile **out,
+                         struct sc_diag *diag)
 {
     SC_CLEANUP(sc_profile_freep) struct sc_profile *p = calloc(1, sizeof *p);
     if (p == NULL)
@@ -418,8 +426,8 @@ sc_err sc_profile_to_json(const struct sc_profile *p, json_t **out)
     return SC_OK;
 }
 
-static sc_err numbers_get(const json_t *obj, const char *name, size_t count, double min, double max, double *out,
-                          struct sc_diag *diag)
+static sc_err numbers_get(const json_t *obj, const char *name, size_t count, double min, double max,
+                          double *out, struct sc_diag *diag)
 {
     const json_t *a = json_object_get(obj, name);
     if (!json_is_array(a) || json_array_size(a) != count)
@@ -428,19 +436,23 @@ static sc_err numbers_get(const json_t *obj, const char *name, size_t count, dou
         const json_t *v = json_array_get(a, i);
         out[i] = json_number_value(v);
         if (!json_is_number(v) || !(out[i] >= min && out[i] <= max))
-            return sc_fail(diag, SC_E_MALFORMED, "member \"%s\"[%zu]: number in %g..%g expected", name, i, min, max);
+            return sc_fail(diag, SC_E_MALFORMED, "member \"%s\"[%zu]: number in %g..%g expected", name, i,
+                           min, max);
     }
     return SC_OK;
 }
 
-static sc_err number_get(const json_t *obj, const char *name, double min, double max, double *out, struct sc_diag *diag)
+static sc_err number_get(const json_t *obj, const char *name, double min, double max, double *out,
+                         struct sc_diag *diag)
 {
     SC_TRY(sc_json_get_num(obj, name, out, diag));
-    return *out >= min && *out <= max ? SC_OK : sc_fail(diag, SC_E_MALFORMED, "member \"%s\": %g..%g expected", name, min, max);
+    return *out >= min && *out <= max
+               ? SC_OK
+               : sc_fail(diag, SC_E_MALFORMED, "member \"%s\": %g..%g expected", name, min, max);
 }
 
-static sc_err by_type_get(const json_t *obj, const char *name, size_t slots, double max, double out[][SC_PROFILE_SLOTS_MAX],
-                          struct sc_diag *diag)
+static sc_err by_type_get(const json_t *obj, const char *name, size_t slots, double max,
+                          double out[][SC_PROFILE_SLOTS_MAX], struct sc_diag *diag)
 {
     const json_t *o = json_object_get(obj, name);
     if (!json_is_object(o))
@@ -457,7 +469,8 @@ static sc_err kind_check(const struct sc_profile_kind *k, size_t slots, struct s
         for (size_t s = 0; s < slots; s++)
             sum += k->shape[t][s];
         if (fabs(sum - 1) > 0.01)
-            return sc_fail(diag, SC_E_MALFORMED, "shape of %s sums to %g instead of 1", day_type_names[t], sum);
+            return sc_fail(diag, SC_E_MALFORMED, "shape of %s sums to %g instead of 1", day_type_names[t],
+                           sum);
     }
     for (size_t q = 1; q < SC_PROFILE_QUANTILES; q++) {
         if (k->level_wh[q] < k->level_wh[q - 1])
@@ -512,9 +525,12 @@ sc_err sc_profile_from_json(const json_t *doc, struct sc_profile **out, struct s
     const json_t *kinds = json_object_get(doc, "kinds");
     p->kind_count = json_array_size(kinds); /* 0 for what is no array */
     if (p->kind_count == 0 || p->kind_count > SC_PROFILE_KINDS_MAX)
-        return sc_fail(diag, SC_E_MALFORMED, "member \"kinds\": array of 1 to %d expected", SC_PROFILE_KINDS_MAX);
+        return sc_fail(diag, SC_E_MALFORMED, "member \"kinds\": array of 1 to %d expected",
+                       SC_PROFILE_KINDS_MAX);
     for (size_t i = 0; i < p->kind_count; i++)
-        SC_TRY(sc_context(diag, kind_from_json(json_array_get(kinds, i), 86400 / p->interval_s, &p->kind[i], diag), "kinds[%zu]", i));
+        SC_TRY(sc_context(diag,
+                          kind_from_json(json_array_get(kinds, i), 86400 / p->interval_s, &p->kind[i], diag),
+                          "kinds[%zu]", i));
     *out = SC_TAKE(p);
     return SC_OK;
 }
@@ -551,7 +567,8 @@ static double level_draw(const struct sc_profile_kind *k, struct sc_prng *prng)
     return k->level_wh[low] + (at - (double)low) * (k->level_wh[low + 1] - k->level_wh[low]);
 }
 
-sc_err sc_profile_draw_new(const struct sc_profile *p, const struct sc_profile_draw_options *opt, struct sc_profile_draw **out)
+sc_err sc_profile_draw_new(const struct sc_profile *p, const struct sc_profile_draw_options *opt,
+                           struct sc_profile_draw **out)
 {
     if (opt->kind >= p->kind_count || opt->first_day_ms % DAY_MS != 0 || !(opt->mean_wh_per_day >= 0))
         return SC_E_USAGE;
@@ -562,7 +579,8 @@ sc_err sc_profile_draw_new(const struct sc_profile *p, const struct sc_profile_d
     d->slots = 86400 / p->interval_s;
     d->day_ms = opt->first_day_ms;
     sc_prng_init_stream(&d->prng, opt->seed, opt->customer);
-    d->level_wh = level_draw(d->kind, &d->prng); /* drawn in any case: the rest of the stream stays the same */
+    d->level_wh =
+        level_draw(d->kind, &d->prng); /* drawn in any case: the rest of the stream stays the same */
     if (opt->mean_wh_per_day > 0)
         d->level_wh = opt->mean_wh_per_day;
     double a = sc_prng_normal(&d->prng);
@@ -593,7 +611,8 @@ static void day_draw(struct sc_profile_draw *d)
     double e = sc_prng_normal(&d->prng);
     double sum = 0;
     d->day_ar = ar_next(d->day_ar, k->day_correlation[t], &d->prng);
-    const double day_wh = d->level_wh * k->day_factor[t] * exp(k->day_spread * d->day_ar - k->day_spread * k->day_spread / 2);
+    const double day_wh =
+        d->level_wh * k->day_factor[t] * exp(k->day_spread * d->day_ar - k->day_spread * k->day_spread / 2);
     for (size_t s = 0; s < d->slots; s++) {
         const double spread = k->spread[t][s];
         const bool nothing = sc_prng_uniform(&d->prng) < k->zero_share;
@@ -631,9 +650,11 @@ double sc_profile_draw_mean_wh_per_day(const struct sc_profile_draw *d)
 void sc_theft_draw(uint64_t seed, uint64_t customer, int64_t first_ms, int64_t last_ms, struct sc_theft *out)
 {
     struct sc_prng prng;
-    sc_prng_init_stream(&prng, seed ^ UINT64_C(0x7468656674), customer); /* another stream than the consumption's */
+    sc_prng_init_stream(&prng, seed ^ UINT64_C(0x7468656674),
+                        customer); /* another stream than the consumption's */
     const uint64_t days = last_ms > first_ms ? (uint64_t)((last_ms - first_ms) / DAY_MS) : 0;
-    /* from the second quarter to the middle of the window, so that there is honest behaviour to compare with */
+    /* from the second quarter to the middle of the window, so that there is honest behaviour to compare with
+     */
     const uint64_t day = days / 4 + (days >= 4 ? sc_prng_below(&prng, days / 4) : 0);
     out->from_ms = first_ms + (int64_t)day * DAY_MS;
     out->kind = sc_prng_below(&prng, 4) == 0 ? SC_THEFT_BYPASS_EVENING : SC_THEFT_BYPASS;

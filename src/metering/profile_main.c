@@ -6,11 +6,14 @@
 #include <stdio.h>
 
 static const char usage[] =
-    "usage: securecloud-profile derive FILE --out JSON [--source TEXT] [--annual-mwh N] [--first-day YYYY-MM-DD] [--days N]\n"
+    "usage: securecloud-profile derive FILE --out JSON [--source TEXT] [--annual-mwh N] [--first-day "
+    "YYYY-MM-DD] [--days N]\n"
     "       securecloud-profile show JSON\n"
     "\n"
-    "derive  measures the typical-day figures of FILE's customers: how consumption is distributed between them, the shape\n"
-    "        of weekdays, Saturdays and Sundays, how much it varies.  Aggregates only; no customer's own values.\n"
+    "derive  measures the typical-day figures of FILE's customers: how consumption is distributed between "
+    "them, the shape\n"
+    "        of weekdays, Saturdays and Sundays, how much it varies.  Aggregates only; no customer's own "
+    "values.\n"
     "show    prints the figures as a table.\n"
     "\n"
     "FILE is CSV, plain or gzip, told by its header:\n"
@@ -47,16 +50,18 @@ static sc_err derive(const struct arguments *a, struct sc_diag *diag)
     SC_CLEANUP(sc_profile_freep) struct sc_profile *p = NULL;
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
     SC_TRY(sc_dataset_load(a->file, &a->data, &d, diag));
-    SC_TRY(sc_context(diag, sc_profile_derive(d, a->source != NULL ? a->source : a->file, &p, diag), "%s", a->file));
+    SC_TRY(sc_context(diag, sc_profile_derive(d, a->source != NULL ? a->source : a->file, &p, diag), "%s",
+                      a->file));
     SC_TRY(sc_profile_to_json(p, &doc));
     SC_TRY(sc_json_write(a->out, doc, diag));
-    printf("%s: %zu kind%s of customer from %zu customers over %zu days\n", a->out, p->kind_count, p->kind_count == 1 ? "" : "s",
-           sc_dataset_customer_count(d), sc_dataset_day_count(d));
+    printf("%s: %zu kind%s of customer from %zu customers over %zu days\n", a->out, p->kind_count,
+           p->kind_count == 1 ? "" : "s", sc_dataset_customer_count(d), sc_dataset_day_count(d));
     return SC_OK;
 }
 
 /* The slot with the largest share, as a clock time. */
-static void peak_of(const struct sc_profile_kind *k, enum sc_day_type t, uint32_t interval_s, char text[static 8])
+static void peak_of(const struct sc_profile_kind *k, enum sc_day_type t, uint32_t interval_s,
+                    char text[static 8])
 {
     const size_t slots = 86400 / interval_s;
     size_t best = 0;
@@ -71,8 +76,8 @@ static sc_err show(const char *path, struct sc_diag *diag)
     SC_CLEANUP(sc_profile_freep) struct sc_profile *p = NULL;
     SC_TRY(sc_profile_read(path, &p, diag));
     printf("source:   %s\ninterval: %u s\n\n", p->source, p->interval_s);
-    printf("%-16s %-11s %9s %28s %17s %20s %6s %6s %5s\n", "kind", "class", "customers", "kWh/day 10%  median  90%",
-           "weekday/Sat/Sun", "peak at wd/Sat/Sun", "day sd", "corr", "zero");
+    printf("%-16s %-11s %9s %28s %17s %20s %6s %6s %5s\n", "kind", "class", "customers",
+           "kWh/day 10%  median  90%", "weekday/Sat/Sun", "peak at wd/Sat/Sun", "day sd", "corr", "zero");
     for (size_t i = 0; i < p->kind_count; i++) {
         const struct sc_profile_kind *k = &p->kind[i];
         char peak[SC_DAY_TYPE_COUNT][8];
@@ -80,9 +85,9 @@ static sc_err show(const char *path, struct sc_diag *diag)
             peak_of(k, (enum sc_day_type)t, p->interval_s, peak[t]);
         printf("%-16s %-11s %9u %12.2f %7.2f %7.2f %6.2f/%.2f/%.2f %8s/%s/%s %6.2f %6.2f %4.1f%%\n", k->name,
                sc_customer_class_name(k->customer_class), k->customers, k->level_wh[2] / 1000,
-               k->level_wh[SC_PROFILE_QUANTILES / 2] / 1000, k->level_wh[SC_PROFILE_QUANTILES - 3] / 1000, k->day_factor[0],
-               k->day_factor[1], k->day_factor[2], peak[0], peak[1], peak[2], k->day_spread, k->day_correlation[0],
-               k->zero_share * 100);
+               k->level_wh[SC_PROFILE_QUANTILES / 2] / 1000, k->level_wh[SC_PROFILE_QUANTILES - 3] / 1000,
+               k->day_factor[0], k->day_factor[1], k->day_factor[2], peak[0], peak[1], peak[2], k->day_spread,
+               k->day_correlation[0], k->zero_share * 100);
     }
     return SC_OK;
 }
@@ -98,12 +103,12 @@ int main(int argc, char **argv)
 {
     enum { OUT = 1, SOURCE, ANNUAL, FIRST_DAY, DAYS, HELP, VERSION };
     static const struct option options[] = {
-        { "out", required_argument, NULL, OUT },        { "source", required_argument, NULL, SOURCE },
-        { "annual-mwh", required_argument, NULL, ANNUAL }, { "first-day", required_argument, NULL, FIRST_DAY },
-        { "days", required_argument, NULL, DAYS },      { "help", no_argument, NULL, HELP },
-        { "version", no_argument, NULL, VERSION },      { 0 },
+        {"out", required_argument, NULL, OUT},           {"source", required_argument, NULL, SOURCE},
+        {"annual-mwh", required_argument, NULL, ANNUAL}, {"first-day", required_argument, NULL, FIRST_DAY},
+        {"days", required_argument, NULL, DAYS},         {"help", no_argument, NULL, HELP},
+        {"version", no_argument, NULL, VERSION},         {0},
     };
-    struct arguments a = { 0 };
+    struct arguments a = {0};
     double number;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
@@ -135,7 +140,7 @@ int main(int argc, char **argv)
             return wrong_usage("see the usage");
         }
     }
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     sc_err err;
     if (argc - optind != 2)
         return wrong_usage("a verb and a file expected");

@@ -358,7 +358,7 @@ static void the_document_comes_back_as_a_claim(void **state)
     assert_true(json_real_value(json_array_get(json_object_get(curve, "daily_kwh"), 30)) == 6.0);
     assert_true(json_real_value(json_array_get(json_object_get(curve, "weekend_mean_kw"), 23)) == 0.25);
     /* each member that the claim needs is missed by name */
-    static const char *const needed[] = { "format", "version", "customer", "meter", "interval_s", "period", "readings",
+    static const char *const needed[] = { "format", "version", "customer", "meter", "interval_s", "period", "contract", "readings",
                                           "tariff", "measurement_hash" };
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         json_t *copy = json_copy(doc);

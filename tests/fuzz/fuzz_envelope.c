@@ -12,8 +12,11 @@ static struct sc_session *session_make(void)
     memset(&meter_key, 1, sizeof meter_key);
     memset(&headend_key, 2, sizeof headend_key);
     SC_ASSERT(sc_dh_public_of(&headend_key, &headend) == SC_OK);
-    const struct sc_session_meter_options opt = { .meter = 17, .agreement_key = &meter_key, .headend = &headend, .opened_ms = 5,
-                                                  .ephemeral_key = &meter_key };
+    const struct sc_session_meter_options opt = {.meter = 17,
+                                                 .agreement_key = &meter_key,
+                                                 .headend = &headend,
+                                                 .opened_ms = 5,
+                                                 .ephemeral_key = &meter_key};
     SC_ASSERT(sc_session_meter_open(&opt, &s) == SC_OK);
     return s;
 }
@@ -24,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (s == NULL)
         s = session_make();
     struct sc_envelope_header h;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
     size_t whole;
     const struct sc_slice wire = sc_slice_of(data, size);
     if (sc_envelope_size(wire, &whole) == SC_OK)
@@ -35,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     /* the session's own name put in front, so that the tag is reached */
     if (size >= SC_ENVELOPE_HEADER_SIZE) {
-        SC_CLEANUP(sc_buf_deinit) struct sc_buf named = { 0 };
+        SC_CLEANUP(sc_buf_deinit) struct sc_buf named = {0};
         sc_buf_put_bytes(&named, wire);
         sc_store_u32be(named.ptr + 6, 17);
         memcpy(named.ptr + 10, sc_session_ephemeral(s)->bytes, 32);

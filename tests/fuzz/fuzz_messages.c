@@ -1,4 +1,5 @@
-/* Message payloads (first byte: envelope type and direction) and reading statements: what decodes encodes to the same. */
+/* Message payloads (first byte: envelope type and direction) and reading statements: what decodes encodes to
+ * the same. */
 #include "metering/messages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,11 +20,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sc_message m;
     struct sc_reading v;
     struct sc_load_order order;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf again = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf again = {0};
     if (size == 0)
         return 0;
     const struct sc_slice payload = sc_slice_of(data + 1, size - 1);
-    if (sc_message_decode((enum sc_envelope_type)(data[0] & 0x0f), (data[0] & 0x80) != 0, payload, &m) == SC_OK) {
+    if (sc_message_decode((enum sc_envelope_type)(data[0] & 0x0f), (data[0] & 0x80) != 0, payload, &m) ==
+        SC_OK) {
         if (m.kind == SC_MESSAGE_READINGS)
             readings_walk(&m.readings);
         sc_message_encode(&m, &again);

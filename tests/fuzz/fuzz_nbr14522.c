@@ -14,7 +14,7 @@ static void command(uint8_t *frame)
 
 static void reply(uint8_t *frame)
 {
-    const struct sc_slice s = { frame, SC_NBR_REPLY_SIZE };
+    const struct sc_slice s = {frame, SC_NBR_REPLY_SIZE};
     struct sc_nbr_instantaneous inst;
     struct sc_nbr_parameters par;
     struct sc_nbr_registers regs;
@@ -23,13 +23,14 @@ static void reply(uint8_t *frame)
     struct sc_nbr_block block;
     struct sc_reading r;
     uint8_t again[SC_NBR_REPLY_SIZE];
-    const struct sc_nbr_scale scale = { .ke = 2.0, .demand_interval_s = 900, .utc_offset_min = -180 };
+    const struct sc_nbr_scale scale = {.ke = 2.0, .demand_interval_s = 900, .utc_offset_min = -180};
     sc_nbr_crc_put(frame, SC_NBR_REPLY_SIZE);
     if (sc_nbr_instantaneous_decode(s, &inst) == SC_OK) {
-        regs = (struct sc_nbr_registers){ .meter = inst.meter };
+        regs = (struct sc_nbr_registers){.meter = inst.meter};
         SC_ASSERT(sc_nbr_instantaneous_encode(&inst, again) == SC_OK);
         if (sc_nbr_to_reading(&inst, &regs, &scale, &r) == SC_OK)
-            sc_ignore(sc_nbr_from_reading(&r, &scale, &inst, &regs)); /* the demand may be beyond six digits */
+            sc_ignore(
+                sc_nbr_from_reading(&r, &scale, &inst, &regs)); /* the demand may be beyond six digits */
     }
     if (sc_nbr_parameters_decode(s, &par) == SC_OK)
         SC_ASSERT(sc_nbr_parameters_encode(&par, again) == SC_OK);
@@ -46,7 +47,7 @@ static void reply(uint8_t *frame)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t frame[SC_NBR_REPLY_SIZE] = { 0 };
+    uint8_t frame[SC_NBR_REPLY_SIZE] = {0};
     uint16_t words[400];
     struct sc_slice inner;
     struct sc_nbr_command c;

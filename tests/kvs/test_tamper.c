@@ -332,7 +332,6 @@ static void a_log_cut_between_two_groups_is_refused(void **state)
     struct test_counter counter = { 0 };
     struct sc_diag diag = { 0 };
     struct sc_kvs *kvs;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf lengths = { 0 };
     unsigned refused = 0;
     (void)state;
     assert_int_equal(sc_store_memory_new(&store), SC_OK);
@@ -358,6 +357,38 @@ static void a_log_cut_between_two_groups_is_refused(void **state)
     printf("%u cuts at group borders refused\n", refused);
     free(names);
     sc_store_free(store);
+}
+
+/* The root record of before a compaction, with the tables of then, under the log as it is now. */
+static void an_old_root_under_a_newer_log_is_refused(void **state)
+{
+    struct volume v;
+    struct sc_store *old;
+    struct sc_diag diag = { 0 };
+    struct sc_kvs *kvs;
+    char(*names)[65];
+    size_t count, replaced = 0;
+    (void)state;
+    volume_make(&v, true);
+    assert_int_equal(volume_open(v.store, &v.counter, false, &kvs, &diag), SC_OK);
+    assert_int_equal(sc_store_memory_clone(v.store, &old), SC_OK);
+    assert_int_equal(sc_kvs_compact(kvs, &diag), SC_OK); /* with an empty memtable: the log stays, the root changes */
+    assert_int_equal(put_one(kvs, "new", "1", true, &diag), SC_OK);
+    sc_kvs_close(kvs);
+    assert_int_equal(sc_store_memory_names(old, &names, &count), SC_OK);
+    for (size_t n = 0; n < count; n++) {
+        SC_CLEANUP(sc_buf_deinit) struct sc_buf now = { 0 };
+        if (sc_store_memory_content(v.store, names[n], &now) != SC_OK || size_of(old, names[n]) == now.size)
+            continue;
+        sc_store_memory_replace(old, names[n], sc_buf_slice(&now));
+        replaced++;
+    }
+    assert_int_equal(replaced, 1);
+    assert_int_equal(volume_open(old, &v.counter, true, &kvs, &diag), SC_E_AUTH);
+    assert_non_null(strstr(diag.text, "root record: older"));
+    free(names);
+    sc_store_free(old);
+    volume_free(&v);
 }
 
 static void a_removed_root_is_no_empty_volume(void **state)
@@ -429,6 +460,7 @@ int main(void)
         cmocka_unit_test(blocks_exchanged_within_a_table_are_refused),
         cmocka_unit_test(an_old_state_of_one_object_or_of_all_is_refused),
         cmocka_unit_test(a_log_cut_between_two_groups_is_refused),
+        cmocka_unit_test(an_old_root_under_a_newer_log_is_refused),
         cmocka_unit_test(a_removed_root_is_no_empty_volume),
         cmocka_unit_test(another_key_opens_nothing),
         cmocka_unit_test(nothing_stored_is_readable_nor_does_a_name_tell_anything),

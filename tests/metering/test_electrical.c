@@ -6,8 +6,12 @@
 
 static struct sc_electrical model(enum sc_customer_class class, unsigned phases, double rated_kw)
 {
-    const struct sc_electrical_config cfg = { .customer_class = class, .phases = phases, .nominal_v = 127, .rated_kw = rated_kw,
-                                              .seed = 3, .stream = 4 };
+    const struct sc_electrical_config cfg = {.customer_class = class,
+                                             .phases = phases,
+                                             .nominal_v = 127,
+                                             .rated_kw = rated_kw,
+                                             .seed = 3,
+                                             .stream = 4};
     struct sc_electrical m;
     assert_ok(sc_electrical_init(&m, &cfg));
     return m;
@@ -19,7 +23,8 @@ static bool valid(const struct sc_reading *r, unsigned attr)
 }
 
 /* The laws that tie the 27 values together, within the rounding of a float. */
-static void laws_hold(const struct sc_reading *r, const struct sc_electrical_interval *in, unsigned phases, uint64_t ind, uint64_t cap)
+static void laws_hold(const struct sc_reading *r, const struct sc_electrical_interval *in, unsigned phases,
+                      uint64_t ind, uint64_t cap)
 {
     const double p = (double)r->value[SC_ATTR_ACTIVE_POWER_W];
     const double q = (double)r->value[SC_ATTR_REACTIVE_POWER_VAR];
@@ -32,7 +37,9 @@ static void laws_hold(const struct sc_reading *r, const struct sc_electrical_int
             continue;
         const double v = (double)r->value[SC_ATTR_VOLTAGE_A_V + i];
         const double a = (double)r->value[SC_ATTR_CURRENT_A_A + i];
-        const double phi = ((double)r->value[SC_ATTR_VOLTAGE_ANGLE_A_DEG + i] - (double)r->value[SC_ATTR_CURRENT_ANGLE_A_DEG + i]) * M_PI / 180;
+        const double phi = ((double)r->value[SC_ATTR_VOLTAGE_ANGLE_A_DEG + i] -
+                            (double)r->value[SC_ATTR_CURRENT_ANGLE_A_DEG + i]) *
+                           M_PI / 180;
         assert_true(v > 127 * 0.88 && v < 127 * 1.06);
         assert_near(cos(phi), (double)r->value[SC_ATTR_POWER_FACTOR_A + i], 1e-5);
         p_sum += v * a * cos(phi);
@@ -56,8 +63,9 @@ static void the_values_obey_the_laws_they_are_named_after(void **state)
         struct sc_prng prng;
         sc_prng_init(&prng, phases);
         for (unsigned i = 0; i < 5000; i++) {
-            const struct sc_electrical_interval in = { .energy_wh = i % 10 == 0 ? i % 3 : sc_prng_below(&prng, 6000), .interval_s = 900 };
-            struct sc_reading r = { .interval_s = 900 };
+            const struct sc_electrical_interval in = {
+                .energy_wh = i % 10 == 0 ? i % 3 : sc_prng_below(&prng, 6000), .interval_s = 900};
+            struct sc_reading r = {.interval_s = 900};
             uint64_t ind;
             uint64_t cap;
             sc_electrical_step(&m, &in, &r, &ind, &cap);
@@ -72,9 +80,12 @@ static void measured_reactive_energy_is_kept(void **state)
     (void)state;
     struct sc_electrical m = model(SC_CLASS_INDUSTRIAL, 3, 200);
     for (unsigned i = 0; i < 2000; i++) {
-        const struct sc_electrical_interval in = { .energy_wh = i * 10, .interval_s = 900, .has_reactive = true,
-                                                   .inductive_varh = i % 700, .capacitive_varh = i % 13 * 40 };
-        struct sc_reading r = { .interval_s = 900 };
+        const struct sc_electrical_interval in = {.energy_wh = i * 10,
+                                                  .interval_s = 900,
+                                                  .has_reactive = true,
+                                                  .inductive_varh = i % 700,
+                                                  .capacitive_varh = i % 13 * 40};
+        struct sc_reading r = {.interval_s = 900};
         uint64_t ind;
         uint64_t cap;
         sc_electrical_step(&m, &in, &r, &ind, &cap);
@@ -88,13 +99,15 @@ static void without_load_there_is_voltage_but_no_angle(void **state)
 {
     (void)state;
     struct sc_electrical m = model(SC_CLASS_RESIDENTIAL, 1, 5);
-    const struct sc_electrical_interval in = { .interval_s = 1800 };
-    struct sc_reading r = { .interval_s = 1800, .validity = UINT32_MAX >> 2 };
+    const struct sc_electrical_interval in = {.interval_s = 1800};
+    struct sc_reading r = {.interval_s = 1800, .validity = UINT32_MAX >> 2};
     uint64_t ind;
     uint64_t cap;
     sc_electrical_step(&m, &in, &r, &ind, &cap);
-    assert_true(valid(&r, SC_ATTR_VOLTAGE_A_V) && valid(&r, SC_ATTR_CURRENT_A_A) && valid(&r, SC_ATTR_DEMAND_KW));
-    assert_false(valid(&r, SC_ATTR_CURRENT_ANGLE_A_DEG) || valid(&r, SC_ATTR_POWER_FACTOR) || valid(&r, SC_ATTR_VOLTAGE_B_V));
+    assert_true(valid(&r, SC_ATTR_VOLTAGE_A_V) && valid(&r, SC_ATTR_CURRENT_A_A) &&
+                valid(&r, SC_ATTR_DEMAND_KW));
+    assert_false(valid(&r, SC_ATTR_CURRENT_ANGLE_A_DEG) || valid(&r, SC_ATTR_POWER_FACTOR) ||
+                 valid(&r, SC_ATTR_VOLTAGE_B_V));
     assert_true(r.validity >> SC_READING_FLOAT_COUNT == 7); /* the registers' bits are the caller's */
     assert_int_equal(ind, 0);
 }
@@ -102,26 +115,28 @@ static void without_load_there_is_voltage_but_no_angle(void **state)
 static void load_pulls_the_voltage_down_and_seeds_repeat(void **state)
 {
     (void)state;
-    double sum[2] = { 0 };
+    double sum[2] = {0};
     for (unsigned heavy = 0; heavy < 2; heavy++) {
         struct sc_electrical m = model(SC_CLASS_COMMERCIAL, 3, 20);
         for (unsigned i = 0; i < 200; i++) {
-            const struct sc_electrical_interval in = { .energy_wh = heavy ? 5000 : 50, .interval_s = 900 };
-            struct sc_reading r = { .interval_s = 900 };
+            const struct sc_electrical_interval in = {.energy_wh = heavy ? 5000 : 50, .interval_s = 900};
+            struct sc_reading r = {.interval_s = 900};
             uint64_t ind;
             uint64_t cap;
             sc_electrical_step(&m, &in, &r, &ind, &cap);
             sum[heavy] += (double)r.value[SC_ATTR_VOLTAGE_A_V] / 200;
         }
     }
-    assert_true(sum[0] - sum[1] > 127 * 0.02 && sum[0] - sum[1] < 127 * 0.08); /* same seed, so only the drop differs */
+    assert_true(sum[0] - sum[1] > 127 * 0.02 &&
+                sum[0] - sum[1] < 127 * 0.08); /* same seed, so only the drop differs */
 }
 
 static void senseless_configurations_are_refused(void **state)
 {
     (void)state;
     struct sc_electrical m;
-    struct sc_electrical_config good = { .customer_class = SC_CLASS_PUBLIC, .phases = 3, .nominal_v = 127, .rated_kw = 10 };
+    struct sc_electrical_config good = {
+        .customer_class = SC_CLASS_PUBLIC, .phases = 3, .nominal_v = 127, .rated_kw = 10};
     struct sc_electrical_config c;
     assert_ok(sc_electrical_init(&m, &good));
     c = good, c.phases = 0, assert_int_equal(sc_electrical_init(&m, &c), SC_E_USAGE);

@@ -2,7 +2,7 @@
 
 #include "metering/envelope.h"
 
-#define NOW INT64_C(1720000800000)
+#define NOW    INT64_C(1720000800000)
 #define SERIAL 17
 
 struct world {
@@ -13,10 +13,13 @@ struct world {
 
 static struct sc_session *headend_open(struct world *w, uint64_t instance)
 {
-    struct sc_envelope_header seen = { .meter = sc_session_meter(w->meter), .ephemeral = *sc_session_ephemeral(w->meter),
-                                       .opened_ms = sc_session_opened_ms(w->meter) };
-    const struct sc_session_headend_options opt = { .headend_key = &w->headend_key, .meter_agreement = &w->meter_pub,
-                                                    .seen = &seen, .instance = instance };
+    struct sc_envelope_header seen = {.meter = sc_session_meter(w->meter),
+                                      .ephemeral = *sc_session_ephemeral(w->meter),
+                                      .opened_ms = sc_session_opened_ms(w->meter)};
+    const struct sc_session_headend_options opt = {.headend_key = &w->headend_key,
+                                                   .meter_agreement = &w->meter_pub,
+                                                   .seen = &seen,
+                                                   .instance = instance};
     struct sc_session *s = NULL;
     assert_ok(sc_session_headend_open(&opt, &s));
     return s;
@@ -30,8 +33,11 @@ static int setup(void **state)
     w->ephemeral = key_of(0x33);
     assert_ok(sc_dh_public_of(&w->meter_key, &w->meter_pub));
     assert_ok(sc_dh_public_of(&w->headend_key, &w->headend_pub));
-    const struct sc_session_meter_options opt = { .meter = SERIAL, .agreement_key = &w->meter_key,
-                                                  .headend = &w->headend_pub, .opened_ms = NOW, .ephemeral_key = &w->ephemeral };
+    const struct sc_session_meter_options opt = {.meter = SERIAL,
+                                                 .agreement_key = &w->meter_key,
+                                                 .headend = &w->headend_pub,
+                                                 .opened_ms = NOW,
+                                                 .ephemeral_key = &w->ephemeral};
     assert_ok(sc_session_meter_open(&opt, &w->meter));
     w->headend = headend_open(w, 5);
     *state = w;
@@ -49,14 +55,14 @@ static int teardown(void **state)
 
 static struct sc_buf sealed(struct sc_session *s, const char *text)
 {
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     assert_ok(sc_envelope_seal(s, SC_ENVELOPE_NOTIFY, 7, 3, sc_slice_str(text), &b));
     return b;
 }
 
 static sc_err open_it(struct sc_session *s, struct sc_slice wire, const char *expected)
 {
-    struct sc_buf plain = { 0 };
+    struct sc_buf plain = {0};
     struct sc_envelope_header h;
     sc_buf_put_str(&plain, "before");
     const sc_err err = sc_envelope_open(s, wire, &h, &plain);
@@ -98,7 +104,7 @@ static void the_header_lies_as_documented(void **state)
 {
     struct world *w = *state;
     struct sc_buf b = sealed(w->headend, "x");
-    static const uint8_t begin[] = { 'S', 'M', 1, 3, 1, 0, 0, 0, 0, 17 };
+    static const uint8_t begin[] = {'S', 'M', 1, 3, 1, 0, 0, 0, 0, 17};
     assert_memory_equal(b.ptr, begin, sizeof begin);
     assert_memory_equal(b.ptr + 10, sc_session_ephemeral(w->meter)->bytes, 32);
     assert_int_equal(sc_load_u64be(b.ptr + 42), NOW);
@@ -115,7 +121,8 @@ static void every_flipped_bit_is_refused(void **state)
     struct world *w = *state;
     struct sc_buf b = sealed(w->meter, "a reading");
     FOR_EACH_FLIP(b.ptr, b.size, { assert_int_not_equal(open_it(w->headend, sc_buf_slice(&b), ""), SC_OK); })
-    assert_ok(open_it(w->headend, sc_buf_slice(&b), "a reading")); /* and none of them spoilt the replay window */
+    assert_ok(
+        open_it(w->headend, sc_buf_slice(&b), "a reading")); /* and none of them spoilt the replay window */
     sc_buf_deinit(&b);
 }
 
@@ -136,9 +143,9 @@ static void a_replay_is_told_from_a_late_message(void **state)
     struct sc_buf b[100];
     for (unsigned i = 0; i < 100; i++)
         b[i] = sealed(w->meter, "x");
-    assert_ok(open_it(w->headend, sc_buf_slice(&b[99]), "x"));                    /* counter 100 */
+    assert_ok(open_it(w->headend, sc_buf_slice(&b[99]), "x")); /* counter 100 */
     assert_int_equal(open_it(w->headend, sc_buf_slice(&b[99]), ""), SC_E_EXISTS);
-    assert_ok(open_it(w->headend, sc_buf_slice(&b[36]), "x"));                    /* 37 = the last inside the window */
+    assert_ok(open_it(w->headend, sc_buf_slice(&b[36]), "x")); /* 37 = the last inside the window */
     assert_int_equal(open_it(w->headend, sc_buf_slice(&b[36]), ""), SC_E_EXISTS);
     assert_int_equal(open_it(w->headend, sc_buf_slice(&b[35]), ""), SC_E_LIMIT);
     for (unsigned i = 0; i < 100; i++)
@@ -151,7 +158,7 @@ static void the_replay_window_agrees_with_a_model(void **state)
     const uint64_t seed = 11;
     struct sc_prng prng;
     sc_prng_init(&prng, seed);
-    struct sc_replay_window w = { 0 };
+    struct sc_replay_window w = {0};
     static bool model[3000];
     uint64_t newest = 0;
     for (unsigned i = 0; i < 20000; i++) {
@@ -160,8 +167,8 @@ static void the_replay_window_agrees_with_a_model(void **state)
         if (c >= 3000)
             break;
         const sc_err want = c == 0 || (c <= newest && newest - c >= SC_REPLAY_WINDOW) ? SC_E_LIMIT
-                            : model[c]                                               ? SC_E_EXISTS
-                                                                                     : SC_OK;
+                            : model[c]                                                ? SC_E_EXISTS
+                                                                                      : SC_OK;
         if (sc_replay_check(&w, c) != want || sc_replay_check_and_set(&w, c) != want)
             fail_msg("seed %llu, step %u, counter %llu", (unsigned long long)seed, i, (unsigned long long)c);
         if (want == SC_OK) {
@@ -195,11 +202,13 @@ static void another_meters_number_or_key_does_not_open(void **state)
     struct world *w = *state;
     struct sc_buf up = sealed(w->meter, "x");
     struct sc_envelope_header h;
-    /* the serial is changed in flight: the head-end takes the other meter's registered key and the tag fails */
+    /* the serial is changed in flight: the head-end takes the other meter's registered key and the tag fails
+     */
     sc_store_u32be(up.ptr + 6, SERIAL + 1);
     assert_int_equal(open_it(w->headend, sc_buf_slice(&up), ""), SC_E_CONFLICT);
     assert_ok(sc_envelope_peek(sc_buf_slice(&up), &h));
-    struct sc_session_headend_options opt = { .headend_key = &w->headend_key, .meter_agreement = &w->meter_pub, .seen = &h };
+    struct sc_session_headend_options opt = {
+        .headend_key = &w->headend_key, .meter_agreement = &w->meter_pub, .seen = &h};
     struct sc_session *s = NULL;
     assert_ok(sc_session_headend_open(&opt, &s));
     assert_int_equal(open_it(s, sc_buf_slice(&up), ""), SC_E_AUTH);
@@ -208,7 +217,8 @@ static void another_meters_number_or_key_does_not_open(void **state)
 
     /* a stranger with an own key claims to be meter 17 */
     const struct sc_key stranger = key_of(0x44);
-    const struct sc_session_meter_options forged = { .meter = SERIAL, .agreement_key = &stranger, .headend = &w->headend_pub, .opened_ms = NOW };
+    const struct sc_session_meter_options forged = {
+        .meter = SERIAL, .agreement_key = &stranger, .headend = &w->headend_pub, .opened_ms = NOW};
     struct sc_session *liar = NULL;
     assert_ok(sc_session_meter_open(&forged, &liar));
     struct sc_buf lie = sealed(liar, "0 Wh");
@@ -240,8 +250,8 @@ static void another_meters_number_or_key_does_not_open(void **state)
     sc_buf_deinit(&order);
 }
 
-/* Failover: a second authenticator joins in the middle, both send with counter 1, and nothing is sealed twice under one
- * key and nonce. */
+/* Failover: a second authenticator joins in the middle, both send with counter 1, and nothing is sealed twice
+ * under one key and nonce. */
 static void a_second_authenticator_takes_over_without_shared_state(void **state)
 {
     struct world *w = *state;
@@ -252,7 +262,8 @@ static void a_second_authenticator_takes_over_without_shared_state(void **state)
     assert_ok(open_it(second, sc_buf_slice(&up2), "2"));
     struct sc_buf a = sealed(w->headend, "same plaintext");
     struct sc_buf b = sealed(second, "same plaintext");
-    assert_int_equal(sc_load_u64be(a.ptr + 58), sc_load_u64be(b.ptr + 58)); /* the same counter, hence nonce */
+    assert_int_equal(sc_load_u64be(a.ptr + 58),
+                     sc_load_u64be(b.ptr + 58)); /* the same counter, hence nonce */
     assert_memory_not_equal(a.ptr + SC_ENVELOPE_HEADER_SIZE, b.ptr + SC_ENVELOPE_HEADER_SIZE, 14);
     assert_ok(open_it(w->meter, sc_buf_slice(&a), "same plaintext"));
     assert_ok(open_it(w->meter, sc_buf_slice(&b), "same plaintext"));
@@ -275,7 +286,8 @@ static void one_sender_too_many_asks_for_a_new_session(void **state)
         b.ptr[b.size - 1] ^= 1; /* a forged sender costs nothing */
         assert_int_equal(open_it(w->meter, sc_buf_slice(&b), ""), SC_E_AUTH);
         b.ptr[b.size - 1] ^= 1;
-        assert_int_equal(open_it(w->meter, sc_buf_slice(&b), "x"), i <= SC_SESSION_INSTANCES_MAX ? SC_OK : SC_E_LIMIT);
+        assert_int_equal(open_it(w->meter, sc_buf_slice(&b), "x"),
+                         i <= SC_SESSION_INSTANCES_MAX ? SC_OK : SC_E_LIMIT);
         sc_session_free(s);
         sc_buf_deinit(&b);
     }
@@ -292,22 +304,25 @@ static void a_session_ends_after_a_day(void **state)
 static void low_order_keys_are_refused(void **state)
 {
     struct world *w = *state;
-    const struct sc_dh_public zero = { { 0 } };
+    const struct sc_dh_public zero = {{0}};
     struct sc_session *s = NULL;
-    const struct sc_session_meter_options opt = { .meter = SERIAL, .agreement_key = &w->meter_key, .headend = &zero };
+    const struct sc_session_meter_options opt = {
+        .meter = SERIAL, .agreement_key = &w->meter_key, .headend = &zero};
     assert_int_equal(sc_session_meter_open(&opt, &s), SC_E_AUTH);
-    const struct sc_envelope_header seen = { .meter = SERIAL };
-    const struct sc_session_headend_options h = { .headend_key = &w->headend_key, .meter_agreement = &w->meter_pub, .seen = &seen };
+    const struct sc_envelope_header seen = {.meter = SERIAL};
+    const struct sc_session_headend_options h = {
+        .headend_key = &w->headend_key, .meter_agreement = &w->meter_pub, .seen = &seen};
     assert_int_equal(sc_session_headend_open(&h, &s), SC_E_AUTH);
 }
 
 static void a_payload_has_a_greatest_size(void **state)
 {
     struct world *w = *state;
-    struct sc_buf big = { 0 };
-    struct sc_buf out = { 0 };
+    struct sc_buf big = {0};
+    struct sc_buf out = {0};
     memset(sc_buf_extend(&big, SC_ENVELOPE_PAYLOAD_MAX + 1), 0, SC_ENVELOPE_PAYLOAD_MAX + 1);
-    assert_int_equal(sc_envelope_seal(w->meter, SC_ENVELOPE_REPLY, 1, 1, sc_buf_slice(&big), &out), SC_E_LIMIT);
+    assert_int_equal(sc_envelope_seal(w->meter, SC_ENVELOPE_REPLY, 1, 1, sc_buf_slice(&big), &out),
+                     SC_E_LIMIT);
     assert_int_equal(out.size, 0);
     big.size--;
     assert_ok(sc_envelope_seal(w->meter, SC_ENVELOPE_REPLY, 1, 1, sc_buf_slice(&big), &out));

@@ -22,25 +22,47 @@ static int make_examples(void **state)
     memset(statement, 0x5a, sizeof statement);
     sc_readings_put(sc_slice_of(statement, sizeof statement), sc_slice_str("signature one"), &items);
     sc_readings_put(sc_slice_of(statement, sizeof statement), sc_slice_str("two"), &items);
-    sc_load_order_encode(&(struct sc_load_order){ .meter = 17, .order_id = 9, .action = SC_LOAD_DISCONNECT, .reason = SC_LOAD_REASON_FRAUD,
-                                                  .not_before_ms = 1000, .not_after_ms = 2000, .operator_id = "ana.souza" }, &order);
+    sc_load_order_encode(&(struct sc_load_order){.meter = 17,
+                                                 .order_id = 9,
+                                                 .action = SC_LOAD_DISCONNECT,
+                                                 .reason = SC_LOAD_REASON_FRAUD,
+                                                 .not_before_ms = 1000,
+                                                 .not_after_ms = 2000,
+                                                 .operator_id = "ana.souza"},
+                         &order);
     memset(sc_buf_extend(&blocks, 2 * SC_NBR_REPLY_SIZE), 0x33, 2 * SC_NBR_REPLY_SIZE);
     size_t n = 0;
-    examples[n++] = (struct example){ SC_ENVELOPE_HELLO, false, { .kind = SC_MESSAGE_HELLO,
-        .hello = { 3, 9, 4, 1720000800000, 900, sc_slice_str("DER") } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_NOTIFY, false, { .kind = SC_MESSAGE_READINGS, .readings = { 2, sc_buf_slice(&items) } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_REPLY, false, { .kind = SC_MESSAGE_READINGS, .readings = { 0, SC_SLICE_EMPTY } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_ACK, true, { .kind = SC_MESSAGE_ACK, .ack = { 7, 2, { 9, 12 } } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_REQUEST, true, { .kind = SC_MESSAGE_GAP_REQUEST, .gap_request = { 3, 5 } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_REQUEST, true, { .kind = SC_MESSAGE_NBR_COMMAND, .nbr_command = { { 0x14, 1, 2 } } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_REPLY, false, { .kind = SC_MESSAGE_NBR_REPLY, .nbr_reply = { 2, sc_buf_slice(&blocks) } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_REQUEST, true, { .kind = SC_MESSAGE_CLOCK_REQUEST, .clock = { true, 1720000800000 } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_REPLY, false, { .kind = SC_MESSAGE_CLOCK_REPLY, .clock = { false, -5 } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_LOAD_COMMAND, true, { .kind = SC_MESSAGE_LOAD_COMMAND,
-        .load_command = { sc_buf_slice(&order), sc_slice_str("by the operator") } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_LOAD_RESULT, false, { .kind = SC_MESSAGE_LOAD_RESULT,
-        .load_result = { 9, SC_LOAD_DISCONNECT, SC_LOAD_DONE, SC_LOAD_CONNECTED, SC_LOAD_DISCONNECTED, 1.5f, 1720000800000 } } };
-    examples[n++] = (struct example){ SC_ENVELOPE_ERROR, true, { .kind = SC_MESSAGE_ERROR, .error = { SC_E_LIMIT, sc_slice_str("too many") } } };
+    examples[n++] = (struct example){
+        SC_ENVELOPE_HELLO,
+        false,
+        {.kind = SC_MESSAGE_HELLO, .hello = {3, 9, 4, 1720000800000, 900, sc_slice_str("DER")}}};
+    examples[n++] = (struct example){
+        SC_ENVELOPE_NOTIFY, false, {.kind = SC_MESSAGE_READINGS, .readings = {2, sc_buf_slice(&items)}}};
+    examples[n++] = (struct example){
+        SC_ENVELOPE_REPLY, false, {.kind = SC_MESSAGE_READINGS, .readings = {0, SC_SLICE_EMPTY}}};
+    examples[n++] = (struct example){SC_ENVELOPE_ACK, true, {.kind = SC_MESSAGE_ACK, .ack = {7, 2, {9, 12}}}};
+    examples[n++] =
+        (struct example){SC_ENVELOPE_REQUEST, true, {.kind = SC_MESSAGE_GAP_REQUEST, .gap_request = {3, 5}}};
+    examples[n++] = (struct example){
+        SC_ENVELOPE_REQUEST, true, {.kind = SC_MESSAGE_NBR_COMMAND, .nbr_command = {{0x14, 1, 2}}}};
+    examples[n++] = (struct example){
+        SC_ENVELOPE_REPLY, false, {.kind = SC_MESSAGE_NBR_REPLY, .nbr_reply = {2, sc_buf_slice(&blocks)}}};
+    examples[n++] = (struct example){
+        SC_ENVELOPE_REQUEST, true, {.kind = SC_MESSAGE_CLOCK_REQUEST, .clock = {true, 1720000800000}}};
+    examples[n++] =
+        (struct example){SC_ENVELOPE_REPLY, false, {.kind = SC_MESSAGE_CLOCK_REPLY, .clock = {false, -5}}};
+    examples[n++] =
+        (struct example){SC_ENVELOPE_LOAD_COMMAND,
+                         true,
+                         {.kind = SC_MESSAGE_LOAD_COMMAND,
+                          .load_command = {sc_buf_slice(&order), sc_slice_str("by the operator")}}};
+    examples[n++] = (struct example){SC_ENVELOPE_LOAD_RESULT,
+                                     false,
+                                     {.kind = SC_MESSAGE_LOAD_RESULT,
+                                      .load_result = {9, SC_LOAD_DISCONNECT, SC_LOAD_DONE, SC_LOAD_CONNECTED,
+                                                      SC_LOAD_DISCONNECTED, 1.5f, 1720000800000}}};
+    examples[n++] = (struct example){
+        SC_ENVELOPE_ERROR, true, {.kind = SC_MESSAGE_ERROR, .error = {SC_E_LIMIT, sc_slice_str("too many")}}};
     return n == EXAMPLE_COUNT ? 0 : -1;
 }
 
@@ -55,7 +77,7 @@ static int drop_examples(void **state)
 
 static struct sc_buf encoded(const struct sc_message *m)
 {
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     sc_message_encode(m, &b);
     assert_ok(sc_buf_status(&b));
     return b;
@@ -84,14 +106,16 @@ static void every_truncation_and_one_byte_more_are_refused(void **state)
         struct sc_buf b = encoded(&e->message);
         struct sc_message back;
         for (size_t n = 0; n < b.size; n++)
-            assert_int_equal(sc_message_decode(e->type, e->to_meter, sc_slice_of(b.ptr, n), &back), SC_E_MALFORMED);
+            assert_int_equal(sc_message_decode(e->type, e->to_meter, sc_slice_of(b.ptr, n), &back),
+                             SC_E_MALFORMED);
         sc_buf_put_u8(&b, 0);
         assert_int_equal(sc_message_decode(e->type, e->to_meter, sc_buf_slice(&b), &back), SC_E_MALFORMED);
         sc_buf_deinit(&b);
     }
 }
 
-/* What decodes in spite of a flip encodes to exactly the flipped bytes: there are no two ways to say one thing. */
+/* What decodes in spite of a flip encodes to exactly the flipped bytes: there are no two ways to say one
+ * thing. */
 static void every_flipped_bit_is_refused_or_means_something_else(void **state)
 {
     (void)state;
@@ -119,9 +143,11 @@ static void a_kind_travels_only_in_its_envelope_and_direction(void **state)
         for (unsigned type = 0; type <= SC_ENVELOPE_LOAD_RESULT + 1; type++) {
             for (unsigned way = 0; way < 2; way++) {
                 struct sc_message back;
-                const sc_err err = sc_message_decode((enum sc_envelope_type)type, way == 1, sc_buf_slice(&b), &back);
+                const sc_err err =
+                    sc_message_decode((enum sc_envelope_type)type, way == 1, sc_buf_slice(&b), &back);
                 const bool own = type == examples[i].type && (way == 1) == examples[i].to_meter;
-                const bool readings_twice = kind == SC_MESSAGE_READINGS && way == 0 && (type == SC_ENVELOPE_REPLY || type == SC_ENVELOPE_NOTIFY);
+                const bool readings_twice = kind == SC_MESSAGE_READINGS && way == 0 &&
+                                            (type == SC_ENVELOPE_REPLY || type == SC_ENVELOPE_NOTIFY);
                 const bool error_both = kind == SC_MESSAGE_ERROR && type == SC_ENVELOPE_ERROR;
                 if (own || error_both || (readings_twice && examples[i].message.readings.count != 0))
                     assert_ok(err);
@@ -150,7 +176,7 @@ static void bounds_are_enforced(void **state)
 {
     (void)state;
     struct sc_message back;
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     sc_buf_put_u8(&b, SC_MESSAGE_ACK);
     sc_buf_put_u64be(&b, 1);
     sc_buf_put_u16be(&b, SC_ACK_EXTRA_MAX + 1);
@@ -167,7 +193,8 @@ static void bounds_are_enforced(void **state)
     sc_buf_put_u32be(&b, 0x01000101);
     sc_buf_put_f32be(&b, NAN);
     sc_buf_put_u64be(&b, 1);
-    assert_int_equal(sc_message_decode(SC_ENVELOPE_LOAD_RESULT, false, sc_buf_slice(&b), &back), SC_E_MALFORMED);
+    assert_int_equal(sc_message_decode(SC_ENVELOPE_LOAD_RESULT, false, sc_buf_slice(&b), &back),
+                     SC_E_MALFORMED);
     sc_buf_deinit(&b);
 }
 
@@ -181,7 +208,7 @@ static void a_load_order_is_exact(void **state)
     for (size_t n = 0; n < order.size; n++)
         assert_int_equal(sc_load_order_decode(sc_slice_of(order.ptr, n), &o), SC_E_MALFORMED);
     struct sc_load_order bad = o;
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     bad.not_before_ms = bad.not_after_ms + 1;
     sc_load_order_encode(&bad, &b);
     assert_int_equal(sc_load_order_decode(sc_buf_slice(&b), &o), SC_E_MALFORMED);

@@ -4,9 +4,9 @@
 
 #include <math.h>
 
-#define START    INT64_C(1719964800000) /* 2024-07-03T00:00Z, a Wednesday */
-#define STEP_MS  INT64_C(900000)
-#define SERIAL   4711u
+#define START   INT64_C(1719964800000) /* 2024-07-03T00:00Z, a Wednesday */
+#define STEP_MS INT64_C(900000)
+#define SERIAL  4711u
 
 struct world {
     struct sc_signer *metrology, *operator_signer;
@@ -23,7 +23,7 @@ struct world {
 
 static void meter_make(struct world *w)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     sc_meter_free(w->meter);
     w->meter = NULL;
     if (sc_meter_new(&w->opt, &w->meter, &diag) != SC_OK)
@@ -46,9 +46,17 @@ static int setup(void **state)
     assert_ok(sc_dh_public_of(&w->meter_key, &w->meter_pub));
     w->now_ms = START;
     w->opt = (struct sc_meter_options){
-        .serial = SERIAL, .signer = w->metrology, .agreement_key = w->meter_key, .headend = w->headend_pub,
-        .operator_key = w->operator_pub, .certificate = sc_slice_str("not a certificate, carried as it is"),
-        .interval_s = 900, .memory_readings = 200, .report_max = 8, .utc_offset_min = -180, .ephemeral_seed = &w->seed,
+        .serial = SERIAL,
+        .signer = w->metrology,
+        .agreement_key = w->meter_key,
+        .headend = w->headend_pub,
+        .operator_key = w->operator_pub,
+        .certificate = sc_slice_str("not a certificate, carried as it is"),
+        .interval_s = 900,
+        .memory_readings = 200,
+        .report_max = 8,
+        .utc_offset_min = -180,
+        .ephemeral_seed = &w->seed,
     };
     sc_electrical_suggest(SC_CLASS_RESIDENTIAL, 6.0, &w->opt.electrical);
     meter_make(w);
@@ -71,7 +79,8 @@ static int teardown(void **state)
 
 static struct sc_reading feed(struct world *w, uint64_t wh)
 {
-    const struct sc_meter_load load = { .start_ms = START + (int64_t)w->fed * STEP_MS, .measured = true, .demand_wh = wh };
+    const struct sc_meter_load load = {
+        .start_ms = START + (int64_t)w->fed * STEP_MS, .measured = true, .demand_wh = wh};
     struct sc_reading r;
     assert_ok(sc_meter_interval(w->meter, &load, &r));
     w->fed++;
@@ -79,13 +88,16 @@ static struct sc_reading feed(struct world *w, uint64_t wh)
     return r;
 }
 
-/* Everything the head-end does with a wire: session on first sight, open, decode.  Payload lives in *plain. */
-static struct sc_message headend_open(struct world *w, const struct sc_buf *wire, struct sc_buf *plain, struct sc_envelope_header *h)
+/* Everything the head-end does with a wire: session on first sight, open, decode.  Payload lives in *plain.
+ */
+static struct sc_message headend_open(struct world *w, const struct sc_buf *wire, struct sc_buf *plain,
+                                      struct sc_envelope_header *h)
 {
     struct sc_message m;
     assert_ok(sc_envelope_peek(sc_buf_slice(wire), h));
     if (w->headend == NULL || !sc_session_matches(w->headend, h)) {
-        const struct sc_session_headend_options opt = { .headend_key = &w->headend_key, .meter_agreement = &w->meter_pub, .seen = h };
+        const struct sc_session_headend_options opt = {
+            .headend_key = &w->headend_key, .meter_agreement = &w->meter_pub, .seen = h};
         sc_session_free(w->headend);
         assert_ok(sc_session_headend_open(&opt, &w->headend));
     }
@@ -96,8 +108,8 @@ static struct sc_message headend_open(struct world *w, const struct sc_buf *wire
 
 static void hello(struct world *w)
 {
-    struct sc_buf wire = { 0 };
-    struct sc_buf plain = { 0 };
+    struct sc_buf wire = {0};
+    struct sc_buf plain = {0};
     struct sc_envelope_header h;
     assert_ok(sc_meter_hello(w->meter, w->now_ms, &wire));
     const struct sc_message m = headend_open(w, &wire, &plain, &h);
@@ -118,8 +130,8 @@ static enum sc_envelope_type type_of(const struct sc_message *m)
 
 static struct sc_buf headend_seal(struct world *w, const struct sc_message *m, uint32_t message_id)
 {
-    struct sc_buf payload = { 0 };
-    struct sc_buf wire = { 0 };
+    struct sc_buf payload = {0};
+    struct sc_buf wire = {0};
     sc_message_encode(m, &payload);
     assert_ok(sc_envelope_seal(w->headend, type_of(m), message_id, 0, sc_buf_slice(&payload), &wire));
     sc_buf_deinit(&payload);
@@ -127,11 +139,12 @@ static struct sc_buf headend_seal(struct world *w, const struct sc_message *m, u
 }
 
 /* Sends m, returns the answer (kind 0: none). */
-static struct sc_message ask_as(struct world *w, const struct sc_message *m, uint32_t message_id, struct sc_buf *plain)
+static struct sc_message ask_as(struct world *w, const struct sc_message *m, uint32_t message_id,
+                                struct sc_buf *plain)
 {
     struct sc_buf wire = headend_seal(w, m, message_id);
-    struct sc_buf answer = { 0 };
-    struct sc_message reply = { 0 };
+    struct sc_buf answer = {0};
+    struct sc_message reply = {0};
     assert_ok(sc_meter_receive(w->meter, w->now_ms, sc_buf_slice(&wire), &answer));
     if (answer.size != 0) {
         struct sc_envelope_header h;
@@ -152,8 +165,8 @@ static struct sc_message ask(struct world *w, const struct sc_message *m, struct
 /* Receives one report; first and count of its sequences, every signature checked. */
 static sc_err report(struct world *w, uint64_t *first, unsigned *count)
 {
-    struct sc_buf wire = { 0 };
-    struct sc_buf plain = { 0 };
+    struct sc_buf wire = {0};
+    struct sc_buf plain = {0};
     struct sc_envelope_header h;
     const sc_err err = sc_meter_report(w->meter, w->now_ms, &wire);
     if (err != SC_OK)
@@ -178,8 +191,9 @@ static sc_err report(struct world *w, uint64_t *first, unsigned *count)
 
 static void ack(struct world *w, uint64_t up_to, uint64_t extra)
 {
-    struct sc_buf plain = { 0 };
-    struct sc_message m = { .kind = SC_MESSAGE_ACK, .ack = { .up_to = up_to, .extra_count = extra != 0, .extra = { extra } } };
+    struct sc_buf plain = {0};
+    struct sc_message m = {.kind = SC_MESSAGE_ACK,
+                           .ack = {.up_to = up_to, .extra_count = extra != 0, .extra = {extra}}};
     assert_int_equal(ask(w, &m, &plain).kind, 0);
     sc_buf_deinit(&plain);
 }
@@ -208,7 +222,9 @@ static void every_interval_makes_one_signed_reading(void **state)
         uint8_t changed[SC_READING_STATEMENT_SIZE];
         memcpy(changed, stored.statement.ptr, sizeof changed);
         changed[60] ^= 1;
-        assert_int_equal(sc_verifier_check(w->metrology_pub, sc_slice_of(changed, sizeof changed), stored.signature), SC_E_AUTH);
+        assert_int_equal(
+            sc_verifier_check(w->metrology_pub, sc_slice_of(changed, sizeof changed), stored.signature),
+            SC_E_AUTH);
     }
 }
 
@@ -230,7 +246,7 @@ static void a_gap_of_the_data_becomes_readings_that_say_so(void **state)
         assert_int_equal(v.reg[0], 500);
         assert_int_equal(v.start_ms, START + (int64_t)(s - 1) * STEP_MS);
     }
-    struct sc_meter_load load = { .start_ms = r.start_ms, .measured = true };
+    struct sc_meter_load load = {.start_ms = r.start_ms, .measured = true};
     assert_int_equal(sc_meter_interval(w->meter, &load, NULL), SC_E_USAGE); /* the same interval again */
     load.start_ms = r.start_ms + STEP_MS + 1;
     assert_int_equal(sc_meter_interval(w->meter, &load, NULL), SC_E_USAGE);
@@ -241,8 +257,8 @@ static void a_gap_of_the_data_becomes_readings_that_say_so(void **state)
 static void the_same_seed_gives_the_same_bytes(void **state)
 {
     struct world *w = *state;
-    struct sc_buf first = { 0 };
-    struct sc_buf second = { 0 };
+    struct sc_buf first = {0};
+    struct sc_buf second = {0};
     for (unsigned run = 0; run < 2; run++) {
         struct sc_buf *out = run == 0 ? &first : &second;
         meter_make(w);
@@ -261,7 +277,7 @@ static void the_same_seed_gives_the_same_bytes(void **state)
 static void tampering_shows_in_the_signed_reading(void **state)
 {
     struct world *w = *state;
-    const struct sc_meter_load load = { .start_ms = START, .measured = true, .tamper = true, .demand_wh = 5 };
+    const struct sc_meter_load load = {.start_ms = START, .measured = true, .tamper = true, .demand_wh = 5};
     struct sc_reading r;
     assert_ok(sc_meter_interval(w->meter, &load, &r));
     assert_int_equal(r.status, SC_READING_STATUS_TAMPER);
@@ -273,7 +289,7 @@ static void readings_are_sent_until_they_are_acknowledged(void **state)
     struct world *w = *state;
     uint64_t first;
     unsigned count;
-    struct sc_buf none = { 0 };
+    struct sc_buf none = {0};
     assert_int_equal(sc_meter_report(w->meter, w->now_ms, &none), SC_E_USAGE); /* hello first */
     hello(w);
     for (unsigned i = 0; i < 12; i++)
@@ -330,11 +346,11 @@ static void memory_is_a_ring_and_what_fell_out_is_counted(void **state)
 static void a_gap_is_filled_on_request(void **state)
 {
     struct world *w = *state;
-    struct sc_buf plain = { 0 };
+    struct sc_buf plain = {0};
     hello(w);
     for (unsigned i = 0; i < 260; i++)
         feed(w, 10);
-    struct sc_message m = { .kind = SC_MESSAGE_GAP_REQUEST, .gap_request = { 50, 70 } };
+    struct sc_message m = {.kind = SC_MESSAGE_GAP_REQUEST, .gap_request = {50, 70}};
     struct sc_message reply = ask(w, &m, &plain);
     assert_int_equal(reply.kind, SC_MESSAGE_READINGS);
     assert_int_equal(reply.readings.count, 10); /* 61..70; the others are gone */
@@ -342,10 +358,10 @@ static void a_gap_is_filled_on_request(void **state)
     struct sc_signed_reading item;
     assert_ok(sc_readings_next(&r, &item));
     assert_int_equal(sc_load_u64be(item.statement.ptr + 9), 61);
-    m.gap_request = (struct sc_message_gap_request){ 5000, UINT64_MAX };
+    m.gap_request = (struct sc_message_gap_request){5000, UINT64_MAX};
     reply = ask(w, &m, &plain);
     assert_int_equal(reply.readings.count, 0);
-    m.gap_request = (struct sc_message_gap_request){ 1, UINT64_MAX };
+    m.gap_request = (struct sc_message_gap_request){1, UINT64_MAX};
     reply = ask(w, &m, &plain);
     assert_int_equal(reply.readings.count, 200);
     sc_buf_deinit(&plain);
@@ -361,13 +377,13 @@ static void an_expired_session_is_renewed_and_delivery_goes_on(void **state)
     w->now_ms += SC_SESSION_AGE_MAX_MS;
     assert_int_equal(report(w, &first, &count), SC_E_AGAIN);
     struct sc_session *old = w->headend;
-    struct sc_message m = { .kind = SC_MESSAGE_CLOCK_REQUEST };
+    struct sc_message m = {.kind = SC_MESSAGE_CLOCK_REQUEST};
     struct sc_buf late = headend_seal(w, &m, 99);
     assert_non_null(old);
     hello(w);
     assert_ok(report(w, &first, &count));
     assert_int_equal(first, 1);
-    struct sc_buf out = { 0 };
+    struct sc_buf out = {0};
     assert_int_equal(sc_meter_receive(w->meter, w->now_ms, sc_buf_slice(&late), &out), SC_E_CONFLICT);
     assert_int_equal(out.size, 0);
     sc_buf_deinit(&late);
@@ -378,9 +394,9 @@ static void nonsense_is_answered_by_an_error_and_changes_nothing(void **state)
     struct world *w = *state;
     hello(w);
     feed(w, 10);
-    struct sc_buf wire = { 0 };
-    struct sc_buf answer = { 0 };
-    struct sc_buf plain = { 0 };
+    struct sc_buf wire = {0};
+    struct sc_buf answer = {0};
+    struct sc_buf plain = {0};
     struct sc_envelope_header h;
     assert_ok(sc_envelope_seal(w->headend, SC_ENVELOPE_REQUEST, 9, 0, sc_slice_str("\x04nonsense"), &wire));
     assert_ok(sc_meter_receive(w->meter, w->now_ms, sc_buf_slice(&wire), &answer));
@@ -395,7 +411,7 @@ static void nonsense_is_answered_by_an_error_and_changes_nothing(void **state)
     assert_int_equal(sc_meter_receive(w->meter, w->now_ms, sc_buf_slice(&wire), &answer), SC_E_AUTH);
     assert_int_equal(answer.size, before);
     /* an error is not answered, or two parties could answer each other for ever */
-    struct sc_message e = { .kind = SC_MESSAGE_ERROR, .error = { SC_E_IO, sc_slice_str("disk full") } };
+    struct sc_message e = {.kind = SC_MESSAGE_ERROR, .error = {SC_E_IO, sc_slice_str("disk full")}};
     assert_int_equal(ask(w, &e, &plain).kind, 0);
     sc_buf_deinit(&wire);
     sc_buf_deinit(&answer);
@@ -406,10 +422,10 @@ static void nonsense_is_answered_by_an_error_and_changes_nothing(void **state)
 static void the_clock_is_set_forward_but_never_behind_a_reading(void **state)
 {
     struct world *w = *state;
-    struct sc_buf plain = { 0 };
+    struct sc_buf plain = {0};
     hello(w);
     feed(w, 10);
-    struct sc_message m = { .kind = SC_MESSAGE_CLOCK_REQUEST, .clock = { true, w->now_ms + 5000 } };
+    struct sc_message m = {.kind = SC_MESSAGE_CLOCK_REQUEST, .clock = {true, w->now_ms + 5000}};
     struct sc_message reply = ask(w, &m, &plain);
     assert_int_equal(reply.kind, SC_MESSAGE_CLOCK_REPLY);
     assert_true(reply.clock.set && reply.clock.clock_ms == w->now_ms + 5000);
@@ -419,7 +435,7 @@ static void the_clock_is_set_forward_but_never_behind_a_reading(void **state)
     reply = ask(w, &m, &plain);
     assert_int_equal(reply.kind, SC_MESSAGE_ERROR);
     assert_int_equal(reply.error.code, SC_E_CONFLICT);
-    m.clock = (struct sc_message_clock){ false, 0 };
+    m.clock = (struct sc_message_clock){false, 0};
     reply = ask(w, &m, &plain);
     assert_true(!reply.clock.set && reply.clock.clock_ms == w->now_ms + 5000);
     assert_int_equal(feed(w, 10).status, 0);
@@ -427,16 +443,18 @@ static void the_clock_is_set_forward_but_never_behind_a_reading(void **state)
 }
 
 /* ---- load control ---- */
-static struct sc_message_load_result order_as(struct world *w, const struct sc_signer *signer, struct sc_load_order o, bool flip)
+static struct sc_message_load_result order_as(struct world *w, const struct sc_signer *signer,
+                                              struct sc_load_order o, bool flip)
 {
-    struct sc_buf statement = { 0 };
-    struct sc_buf signature = { 0 };
-    struct sc_buf plain = { 0 };
+    struct sc_buf statement = {0};
+    struct sc_buf signature = {0};
+    struct sc_buf plain = {0};
     sc_load_order_encode(&o, &statement);
     assert_ok(sc_signer_sign(signer, sc_buf_slice(&statement), &signature));
     if (flip)
         statement.ptr[16] ^= 1; /* inside the order number */
-    const struct sc_message m = { .kind = SC_MESSAGE_LOAD_COMMAND, .load_command = { sc_buf_slice(&statement), sc_buf_slice(&signature) } };
+    const struct sc_message m = {.kind = SC_MESSAGE_LOAD_COMMAND,
+                                 .load_command = {sc_buf_slice(&statement), sc_buf_slice(&signature)}};
     const struct sc_message reply = ask(w, &m, &plain);
     assert_int_equal(reply.kind, SC_MESSAGE_LOAD_RESULT);
     sc_buf_deinit(&statement);
@@ -447,8 +465,13 @@ static struct sc_message_load_result order_as(struct world *w, const struct sc_s
 
 static struct sc_load_order order_of(const struct world *w, uint64_t id, enum sc_load_action action)
 {
-    return (struct sc_load_order){ .meter = SERIAL, .order_id = id, .action = action, .reason = SC_LOAD_REASON_NON_PAYMENT,
-                                   .not_before_ms = w->now_ms - 1000, .not_after_ms = w->now_ms + 1000, .operator_id = "ana" };
+    return (struct sc_load_order){.meter = SERIAL,
+                                  .order_id = id,
+                                  .action = action,
+                                  .reason = SC_LOAD_REASON_NON_PAYMENT,
+                                  .not_before_ms = w->now_ms - 1000,
+                                  .not_after_ms = w->now_ms + 1000,
+                                  .operator_id = "ana"};
 }
 
 static void the_operator_disconnects_arms_and_the_customer_reconnects(void **state)
@@ -472,7 +495,7 @@ static void the_operator_disconnects_arms_and_the_customer_reconnects(void **sta
     assert_true(off.value[SC_ATTR_VOLTAGE_A_V] > 100); /* the supply side is still alive */
     res = order_as(w, w->operator_signer, order_of(w, 3, SC_LOAD_ARM), false);
     assert_int_equal(res.after, SC_LOAD_ARMED);
-    assert_int_equal(sc_reading_energy_wh(&(struct sc_reading){ 0 }), 0);
+    assert_int_equal(sc_reading_energy_wh(&(struct sc_reading){0}), 0);
     sc_meter_button(w->meter);
     assert_int_equal(status(w).load, SC_LOAD_CONNECTED);
     const struct sc_reading on = feed(w, 1000);
@@ -484,7 +507,8 @@ static void the_operator_disconnects_arms_and_the_customer_reconnects(void **sta
     assert_int_equal(res.after, SC_LOAD_CONNECTED);
 }
 
-static void refused(struct world *w, const struct sc_signer *signer, struct sc_load_order o, bool flip, enum sc_load_code code)
+static void refused(struct world *w, const struct sc_signer *signer, struct sc_load_order o, bool flip,
+                    enum sc_load_code code)
 {
     const struct sc_message_load_result res = order_as(w, signer, o, flip);
     assert_int_equal(res.code, code);
@@ -498,7 +522,8 @@ static void forged_stale_and_misdirected_orders_are_refused(void **state)
     hello(w);
     feed(w, 10);
     struct sc_load_order o = order_of(w, 10, SC_LOAD_DISCONNECT);
-    refused(w, w->metrology, o, false, SC_LOAD_REFUSED_SIGNATURE); /* a key of the system, but not the operator's */
+    refused(w, w->metrology, o, false,
+            SC_LOAD_REFUSED_SIGNATURE); /* a key of the system, but not the operator's */
     refused(w, w->operator_signer, o, true, SC_LOAD_REFUSED_SIGNATURE);
     o.meter = SERIAL + 1;
     refused(w, w->operator_signer, o, false, SC_LOAD_REFUSED_SIGNATURE);
@@ -509,7 +534,8 @@ static void forged_stale_and_misdirected_orders_are_refused(void **state)
     o.not_after_ms = w->now_ms - 1;
     refused(w, w->operator_signer, o, false, SC_LOAD_REFUSED_EXPIRED);
     /* refusals do not use the number up */
-    assert_int_equal(order_as(w, w->operator_signer, order_of(w, 10, SC_LOAD_DISCONNECT), false).code, SC_LOAD_DONE);
+    assert_int_equal(order_as(w, w->operator_signer, order_of(w, 10, SC_LOAD_DISCONNECT), false).code,
+                     SC_LOAD_DONE);
 }
 
 static void an_order_acts_once_however_often_it_arrives(void **state)
@@ -520,7 +546,8 @@ static void an_order_acts_once_however_often_it_arrives(void **state)
     const struct sc_load_order off = order_of(w, 10, SC_LOAD_DISCONNECT);
     const struct sc_load_order on = order_of(w, 11, SC_LOAD_RECONNECT);
     const struct sc_message_load_result first = order_as(w, w->operator_signer, off, false);
-    const struct sc_message_load_result again = order_as(w, w->operator_signer, off, false); /* its result was lost */
+    const struct sc_message_load_result again =
+        order_as(w, w->operator_signer, off, false); /* its result was lost */
     assert_int_equal(again.code, SC_LOAD_DONE);
     assert_int_equal(again.before, first.before);
     assert_int_equal(again.done_ms, first.done_ms);
@@ -542,15 +569,15 @@ static void without_an_operator_key_nobody_switches(void **state)
 static struct sc_buf nbr(struct world *w, struct sc_nbr_command c, bool serial_port)
 {
     uint8_t frame[SC_NBR_COMMAND_SIZE];
-    struct sc_buf blocks = { 0 };
+    struct sc_buf blocks = {0};
     c.reader = 123456;
     assert_ok(sc_nbr_command_encode(&c, frame));
     if (serial_port) {
         assert_ok(sc_meter_nbr(w->meter, w->now_ms, sc_slice_of(frame, sizeof frame), &blocks));
         return blocks;
     }
-    struct sc_buf plain = { 0 };
-    struct sc_message m = { .kind = SC_MESSAGE_NBR_COMMAND };
+    struct sc_buf plain = {0};
+    struct sc_message m = {.kind = SC_MESSAGE_NBR_COMMAND};
     memcpy(m.nbr_command.frame, frame, sizeof frame);
     const struct sc_message reply = ask(w, &m, &plain);
     assert_int_equal(reply.kind, SC_MESSAGE_NBR_REPLY);
@@ -562,7 +589,7 @@ static struct sc_buf nbr(struct world *w, struct sc_nbr_command c, bool serial_p
 static struct sc_nbr_parameters parameters(struct world *w, uint8_t code)
 {
     struct sc_nbr_parameters p;
-    struct sc_buf b = nbr(w, (struct sc_nbr_command){ .code = code }, false);
+    struct sc_buf b = nbr(w, (struct sc_nbr_command){.code = code}, false);
     assert_ok(sc_nbr_parameters_decode(sc_buf_slice(&b), &p));
     sc_buf_deinit(&b);
     return p;
@@ -571,7 +598,7 @@ static struct sc_nbr_parameters parameters(struct world *w, uint8_t code)
 static struct sc_nbr_registers registers(struct world *w, uint8_t code)
 {
     struct sc_nbr_registers v;
-    struct sc_buf b = nbr(w, (struct sc_nbr_command){ .code = code }, false);
+    struct sc_buf b = nbr(w, (struct sc_nbr_command){.code = code}, false);
     assert_ok(sc_nbr_registers_decode(sc_buf_slice(&b), &v));
     sc_buf_deinit(&b);
     return v;
@@ -579,7 +606,7 @@ static struct sc_nbr_registers registers(struct world *w, uint8_t code)
 
 static uint64_t memory_sum(struct world *w, uint8_t code, size_t word_count, unsigned channel)
 {
-    struct sc_buf b = nbr(w, (struct sc_nbr_command){ .code = code }, false);
+    struct sc_buf b = nbr(w, (struct sc_nbr_command){.code = code}, false);
     uint16_t *words = calloc(word_count + 1, sizeof *words);
     uint64_t sum = 0;
     assert_ok(sc_nbr_memory_decode(sc_buf_slice(&b), SC_NBR_PACKING_BIG_ENDIAN, word_count, words));
@@ -590,8 +617,9 @@ static uint64_t memory_sum(struct world *w, uint8_t code, size_t word_count, uns
     return sum;
 }
 
-/* The same numbers reach a reader through parameters, registers and mass memory: a head-end that knows only the standard
- * can check the profile against the registers, which is also how the packing is decided on a real meter. */
+/* The same numbers reach a reader through parameters, registers and mass memory: a head-end that knows only
+ * the standard can check the profile against the registers, which is also how the packing is decided on a
+ * real meter. */
 static void parameters_registers_and_mass_memory_tell_the_same_story(void **state)
 {
     struct world *w = *state;
@@ -601,7 +629,7 @@ static void parameters_registers_and_mass_memory_tell_the_same_story(void **stat
     uint64_t first = 0;
     uint64_t second = 0;
     for (unsigned i = 0; i < 90; i++)
-        first += sc_reading_energy_wh(&(struct sc_reading[]){ feed(w, 100 + i * 13 % 700) }[0]);
+        first += sc_reading_energy_wh(&(struct sc_reading[]){feed(w, 100 + i * 13 % 700)}[0]);
     struct sc_nbr_parameters p = parameters(w, SC_NBR_PARAMETERS_RESET);
     assert_int_equal(p.reset_count, 1);
     assert_int_equal(p.words_current, 0);
@@ -611,7 +639,7 @@ static void parameters_registers_and_mass_memory_tell_the_same_story(void **stat
     assert_int_equal(p.now_ms, w->now_ms - 180 * 60000);
     assert_int_equal(p.last_reset_ms, p.now_ms);
     for (unsigned i = 0; i < 60; i++)
-        second += sc_reading_energy_wh(&(struct sc_reading[]){ feed(w, 50 + i * 17 % 900) }[0]);
+        second += sc_reading_energy_wh(&(struct sc_reading[]){feed(w, 50 + i * 17 % 900)}[0]);
     p = parameters(w, SC_NBR_PARAMETERS_CURRENT);
     assert_int_equal(p.words_current, 180);
     assert_int_equal(p.words_at_reset, 270);
@@ -622,12 +650,14 @@ static void parameters_registers_and_mass_memory_tell_the_same_story(void **stat
     assert_int_equal(now.channel[0].total, (first + second) / 2);
     assert_int_equal(memory_sum(w, SC_NBR_MEMORY_PREVIOUS, 270, 0), then.channel[0].total);
     for (unsigned c = 0; c < 3; c++)
-        assert_int_equal(memory_sum(w, SC_NBR_MEMORY_CURRENT, 180, c), now.channel[c].total - then.channel[c].total);
+        assert_int_equal(memory_sum(w, SC_NBR_MEMORY_CURRENT, 180, c),
+                         now.channel[c].total - then.channel[c].total);
     p = parameters(w, SC_NBR_PARAMETERS_ALL);
     assert_int_equal(p.words_current, 450);
     assert_int_equal(memory_sum(w, SC_NBR_MEMORY_ALL, 450, 0), now.channel[0].total);
     const uint64_t by_period = now.channel[0].energy[SC_NBR_PEAK] + now.channel[0].energy[SC_NBR_OFF_PEAK];
-    assert_true(by_period <= now.channel[0].total && by_period + 1 >= now.channel[0].total); /* two roundings */
+    assert_true(by_period <= now.channel[0].total &&
+                by_period + 1 >= now.channel[0].total); /* two roundings */
     assert_true(now.channel[0].energy[SC_NBR_PEAK] > 0);
 }
 
@@ -637,7 +667,7 @@ static void instantaneous_quantities_are_those_of_the_last_interval(void **state
     hello(w);
     feed(w, 700);
     const struct sc_reading r = feed(w, 900);
-    struct sc_buf b = nbr(w, (struct sc_nbr_command){ .code = SC_NBR_INSTANTANEOUS }, false);
+    struct sc_buf b = nbr(w, (struct sc_nbr_command){.code = SC_NBR_INSTANTANEOUS}, false);
     struct sc_nbr_instantaneous v;
     assert_ok(sc_nbr_instantaneous_decode(sc_buf_slice(&b), &v));
     assert_int_equal(v.meter, SERIAL);
@@ -655,14 +685,15 @@ static void unknown_commands_and_unauthenticated_writes_are_refused_politely(voi
     struct sc_nbr_load_reply load;
     hello(w);
     feed(w, 10);
-    struct sc_buf b = nbr(w, (struct sc_nbr_command){ .code = 0x87 }, false);
+    struct sc_buf b = nbr(w, (struct sc_nbr_command){.code = 0x87}, false);
     assert_ok(sc_nbr_exception_decode(sc_buf_slice(&b), &e));
     assert_int_equal(e.code, 0x39);
     assert_int_equal(e.what, 0x87);
     sc_buf_deinit(&b);
-    const struct sc_nbr_command cut = { .code = SC_NBR_VENDOR, .vendor = { SC_NBR_VENDOR_LOAD, SC_NBR_LOAD_DISCONNECT } };
-    const struct sc_nbr_command time = { .code = SC_NBR_SET_TIME, .time = { 23, 59, 0 } };
-    const struct sc_nbr_command refused_ones[] = { cut, time };
+    const struct sc_nbr_command cut = {.code = SC_NBR_VENDOR,
+                                       .vendor = {SC_NBR_VENDOR_LOAD, SC_NBR_LOAD_DISCONNECT}};
+    const struct sc_nbr_command time = {.code = SC_NBR_SET_TIME, .time = {23, 59, 0}};
+    const struct sc_nbr_command refused_ones[] = {cut, time};
     for (unsigned i = 0; i < 2; i++) {
         b = nbr(w, refused_ones[i], true);
         assert_ok(sc_nbr_exception_decode(sc_buf_slice(&b), &e));
@@ -677,7 +708,9 @@ static void unknown_commands_and_unauthenticated_writes_are_refused_politely(voi
     b = nbr(w, time, false);
     assert_int_equal(b.ptr[0], SC_NBR_SET_TIME);
     sc_buf_deinit(&b);
-    b = nbr(w, (struct sc_nbr_command){ .code = SC_NBR_VENDOR, .vendor = { SC_NBR_VENDOR_LOAD, SC_NBR_LOAD_READ } }, true);
+    b = nbr(w,
+            (struct sc_nbr_command){.code = SC_NBR_VENDOR, .vendor = {SC_NBR_VENDOR_LOAD, SC_NBR_LOAD_READ}},
+            true);
     assert_ok(sc_nbr_load_reply_decode(sc_buf_slice(&b), &load));
     assert_true(load.connected);
     sc_buf_deinit(&b);
@@ -697,12 +730,12 @@ static void unknown_commands_and_unauthenticated_writes_are_refused_politely(voi
 static void a_repeated_demand_reset_closes_one_period(void **state)
 {
     struct world *w = *state;
-    struct sc_buf plain = { 0 };
+    struct sc_buf plain = {0};
     uint8_t frame[SC_NBR_COMMAND_SIZE];
-    struct sc_message m = { .kind = SC_MESSAGE_NBR_COMMAND };
+    struct sc_message m = {.kind = SC_MESSAGE_NBR_COMMAND};
     hello(w);
     feed(w, 10);
-    assert_ok(sc_nbr_command_encode(&(struct sc_nbr_command){ .code = SC_NBR_PARAMETERS_RESET }, frame));
+    assert_ok(sc_nbr_command_encode(&(struct sc_nbr_command){.code = SC_NBR_PARAMETERS_RESET}, frame));
     memcpy(m.nbr_command.frame, frame, sizeof frame);
     for (unsigned i = 0; i < 3; i++) { /* the requester got no answer and asks again, sealed anew */
         const struct sc_message reply = ask_as(w, &m, 77, &plain);
@@ -717,7 +750,7 @@ static void a_repeated_demand_reset_closes_one_period(void **state)
 static void meters_sign_with_p256_and_rsa_too(void **state)
 {
     struct world *w = *state;
-    static const enum sc_sign_alg algs[] = { SC_SIGN_P256, SC_SIGN_RSA2048 };
+    static const enum sc_sign_alg algs[] = {SC_SIGN_P256, SC_SIGN_RSA2048};
     for (unsigned a = 0; a < 2; a++) {
         struct sc_signer *signer = NULL;
         struct sc_verifier *v = NULL;
@@ -743,13 +776,13 @@ static void senseless_options_are_refused_with_a_reason(void **state)
     struct world *w = *state;
     struct sc_meter *m = NULL;
     struct sc_meter_options o;
-#define BAD(change)                                                                                                    \
-    {                                                                                                                  \
-        struct sc_diag diag = { 0 };                                                                                   \
-        o = w->opt;                                                                                                    \
-        change;                                                                                                        \
-        assert_int_equal(sc_meter_new(&o, &m, &diag), SC_E_USAGE);                                                     \
-        assert_true(diag.text[0] != '\0');                                                                             \
+#define BAD(change)                                                                                          \
+    {                                                                                                        \
+        struct sc_diag diag = {0};                                                                           \
+        o = w->opt;                                                                                          \
+        change;                                                                                              \
+        assert_int_equal(sc_meter_new(&o, &m, &diag), SC_E_USAGE);                                           \
+        assert_true(diag.text[0] != '\0');                                                                   \
     }
     BAD(o.serial = 0)
     BAD(o.serial = 100000000)

@@ -17,18 +17,18 @@
 
 #define assert_ok(expr) assert_int_equal((expr), SC_OK)
 /* |a - b| <= tolerance, in double; NaN is near nothing. */
-#define assert_near(a, b, tolerance)                                                                                   \
-    do {                                                                                                               \
-        const double a_ = (double)(a), b_ = (double)(b);                                                               \
-        if (!(a_ - b_ <= (double)(tolerance) && b_ - a_ <= (double)(tolerance)))                                       \
-            fail_msg("%s = %.9g, not near %s = %.9g", #a, a_, #b, b_);                                                 \
+#define assert_near(a, b, tolerance)                                                                         \
+    do {                                                                                                     \
+        const double a_ = (double)(a), b_ = (double)(b);                                                     \
+        if (!(a_ - b_ <= (double)(tolerance) && b_ - a_ <= (double)(tolerance)))                             \
+            fail_msg("%s = %.9g, not near %s = %.9g", #a, a_, #b, b_);                                       \
     } while (0)
 /* Every flip of one bit of the `size` bytes at `bytes`: runs `body` with the flip in place. */
-#define FOR_EACH_FLIP(bytes, size, body)                                                                               \
-    for (size_t bit_ = 0; bit_ < (size) * 8; bit_++) {                                                                 \
-        (bytes)[bit_ / 8] ^= (uint8_t)(1u << bit_ % 8);                                                                \
-        body;                                                                                                          \
-        (bytes)[bit_ / 8] ^= (uint8_t)(1u << bit_ % 8);                                                                \
+#define FOR_EACH_FLIP(bytes, size, body)                                                                     \
+    for (size_t bit_ = 0; bit_ < (size)*8; bit_++) {                                                         \
+        (bytes)[bit_ / 8] ^= (uint8_t)(1u << bit_ % 8);                                                      \
+        body;                                                                                                \
+        (bytes)[bit_ / 8] ^= (uint8_t)(1u << bit_ % 8);                                                      \
     }
 
 /* path of a file below the shared data, or NULL (with a message) where it is not installed. */

@@ -12,7 +12,7 @@ static int load_vectors(void **state)
 {
     (void)state;
     const char *path = shared_path("specs/nbr14522-vectors.json");
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     if (path != NULL && sc_json_read(path, 1 << 20, &vectors, &diag) != SC_OK) {
         printf("%s\n", diag.text);
         return -1;
@@ -27,13 +27,13 @@ static int drop_vectors(void **state)
     return 0;
 }
 
-#define NEED_VECTORS                                                                                                   \
-    if (vectors == NULL)                                                                                               \
+#define NEED_VECTORS                                                                                         \
+    if (vectors == NULL)                                                                                     \
     skip()
 
 static struct sc_buf bytes_of(const char *hex)
 {
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     const size_t size = strlen(hex) / 2;
     uint8_t *p = sc_buf_extend(&b, size);
     assert_non_null(p);
@@ -86,7 +86,8 @@ static void crc_vectors_agree(void **state)
     assert_int_equal(i, 16);
     json_array_foreach(json_object_get(vectors, "crc_negative_vectors"), i, v)
     {
-        assert_int_not_equal(sc_nbr_crc(sc_slice_str(text(v, "input_ascii"))), strtoul(text(v, "wrong_value"), NULL, 16));
+        assert_int_not_equal(sc_nbr_crc(sc_slice_str(text(v, "input_ascii"))),
+                             strtoul(text(v, "wrong_value"), NULL, 16));
     }
 }
 
@@ -156,24 +157,53 @@ static void the_captured_reply_14_decodes_as_measured(void **state)
         const char *name;
         float value;
     } fields[] = {
-        { "va", v.voltage_v[0] }, { "vb", v.voltage_v[1] }, { "vc", v.voltage_v[2] },
-        { "vab", v.line_voltage_v[0] }, { "vbc", v.line_voltage_v[1] }, { "vca", v.line_voltage_v[2] },
-        { "ia", v.current_a[0] }, { "ib", v.current_a[1] }, { "ic", v.current_a[2] }, { "in", v.current_a[3] },
-        { "p_a_W", v.active_w[0] }, { "p_b_W", v.active_w[1] }, { "p_c_W", v.active_w[2] }, { "p_total_W", v.active_w[3] },
-        { "q_a_var", v.reactive_var[0] }, { "q_b_var", v.reactive_var[1] }, { "q_c_var", v.reactive_var[2] },
-        { "q_total_var", v.reactive_var[3] },
-        { "s_rms_a_VA", v.apparent_va[0] }, { "s_rms_b_VA", v.apparent_va[1] }, { "s_rms_c_VA", v.apparent_va[2] },
-        { "s_rms_total_VA", v.apparent_va[3] },
-        { "s_vec_a_VA", v.apparent_vector_va[0] }, { "s_vec_b_VA", v.apparent_vector_va[1] },
-        { "s_vec_c_VA", v.apparent_vector_va[2] }, { "s_vec_total_VA", v.apparent_vector_va[3] },
-        { "pf_a", v.power_factor[0] }, { "pf_b", v.power_factor[1] }, { "pf_c", v.power_factor[2] }, { "pf_total", v.power_factor[3] },
-        { "phase_shift_a_deg", v.shift_deg[0] }, { "phase_shift_b_deg", v.shift_deg[1] }, { "phase_shift_c_deg", v.shift_deg[2] },
-        { "temperature_C", v.temperature_c }, { "frequency_Hz", v.frequency_hz },
-        { "v_angle_a_deg", v.voltage_angle_deg[0] }, { "v_angle_b_deg", v.voltage_angle_deg[1] },
-        { "v_angle_c_deg", v.voltage_angle_deg[2] },
-        { "angle_ab_deg", v.phase_angle_deg[0] }, { "angle_bc_deg", v.phase_angle_deg[1] }, { "angle_ca_deg", v.phase_angle_deg[2] },
-        { "thd_v_a_pct", v.voltage_thd_pct[0] }, { "thd_v_b_pct", v.voltage_thd_pct[1] }, { "thd_v_c_pct", v.voltage_thd_pct[2] },
-        { "thd_i_a_pct", v.current_thd_pct[0] }, { "thd_i_b_pct", v.current_thd_pct[1] }, { "thd_i_c_pct", v.current_thd_pct[2] },
+        {"va", v.voltage_v[0]},
+        {"vb", v.voltage_v[1]},
+        {"vc", v.voltage_v[2]},
+        {"vab", v.line_voltage_v[0]},
+        {"vbc", v.line_voltage_v[1]},
+        {"vca", v.line_voltage_v[2]},
+        {"ia", v.current_a[0]},
+        {"ib", v.current_a[1]},
+        {"ic", v.current_a[2]},
+        {"in", v.current_a[3]},
+        {"p_a_W", v.active_w[0]},
+        {"p_b_W", v.active_w[1]},
+        {"p_c_W", v.active_w[2]},
+        {"p_total_W", v.active_w[3]},
+        {"q_a_var", v.reactive_var[0]},
+        {"q_b_var", v.reactive_var[1]},
+        {"q_c_var", v.reactive_var[2]},
+        {"q_total_var", v.reactive_var[3]},
+        {"s_rms_a_VA", v.apparent_va[0]},
+        {"s_rms_b_VA", v.apparent_va[1]},
+        {"s_rms_c_VA", v.apparent_va[2]},
+        {"s_rms_total_VA", v.apparent_va[3]},
+        {"s_vec_a_VA", v.apparent_vector_va[0]},
+        {"s_vec_b_VA", v.apparent_vector_va[1]},
+        {"s_vec_c_VA", v.apparent_vector_va[2]},
+        {"s_vec_total_VA", v.apparent_vector_va[3]},
+        {"pf_a", v.power_factor[0]},
+        {"pf_b", v.power_factor[1]},
+        {"pf_c", v.power_factor[2]},
+        {"pf_total", v.power_factor[3]},
+        {"phase_shift_a_deg", v.shift_deg[0]},
+        {"phase_shift_b_deg", v.shift_deg[1]},
+        {"phase_shift_c_deg", v.shift_deg[2]},
+        {"temperature_C", v.temperature_c},
+        {"frequency_Hz", v.frequency_hz},
+        {"v_angle_a_deg", v.voltage_angle_deg[0]},
+        {"v_angle_b_deg", v.voltage_angle_deg[1]},
+        {"v_angle_c_deg", v.voltage_angle_deg[2]},
+        {"angle_ab_deg", v.phase_angle_deg[0]},
+        {"angle_bc_deg", v.phase_angle_deg[1]},
+        {"angle_ca_deg", v.phase_angle_deg[2]},
+        {"thd_v_a_pct", v.voltage_thd_pct[0]},
+        {"thd_v_b_pct", v.voltage_thd_pct[1]},
+        {"thd_v_c_pct", v.voltage_thd_pct[2]},
+        {"thd_i_a_pct", v.current_thd_pct[0]},
+        {"thd_i_b_pct", v.current_thd_pct[1]},
+        {"thd_i_c_pct", v.current_thd_pct[2]},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const json_t *want = json_object_get(d, fields[i].name);
@@ -198,15 +228,16 @@ static void the_captured_reply_14_becomes_a_reading(void **state)
     NEED_VECTORS;
     struct sc_buf b = frame_by_id("response_frames", "rsp-14-real");
     struct sc_nbr_instantaneous v;
-    struct sc_nbr_registers regs = { .code = SC_NBR_REGISTERS_CURRENT, .meter = 55000052 };
-    const struct sc_nbr_scale scale = { .ke = 2.0, .demand_interval_s = 900, .utc_offset_min = -180 };
+    struct sc_nbr_registers regs = {.code = SC_NBR_REGISTERS_CURRENT, .meter = 55000052};
+    const struct sc_nbr_scale scale = {.ke = 2.0, .demand_interval_s = 900, .utc_offset_min = -180};
     struct sc_reading r;
     regs.channel[0].total = 1234567;
     regs.channel[0].last_demand = 1375; /* the sheet's example: 2 Wh a pulse, 15 minutes: 11 kW */
     assert_ok(sc_nbr_instantaneous_decode(sc_buf_slice(&b), &v));
     assert_ok(sc_nbr_to_reading(&v, &regs, &scale, &r));
     char when[SC_TIME_TEXT_SIZE];
-    assert_string_equal(sc_time_text(r.start_ms, when), "2024-06-04T13:00:00Z"); /* 10:15:46 local: 10:00 to 10:15 */
+    assert_string_equal(sc_time_text(r.start_ms, when),
+                        "2024-06-04T13:00:00Z"); /* 10:15:46 local: 10:00 to 10:15 */
     assert_int_equal(r.validity, (1u << SC_READING_ATTR_COUNT) - 1);
     assert_near(r.value[SC_ATTR_ACTIVE_POWER_W], 5517, 0);
     assert_near(r.value[SC_ATTR_DEMAND_KW], 11, 1e-6);
@@ -239,7 +270,8 @@ static void the_real_reply_20_decodes_as_the_peers_read_it(void **state)
     assert_int_equal(p.reset_count, 1);
     assert_int_equal(p.demand_interval_min, 15);
     assert_true(p.starts[0][0].hour == 18 && p.starts[1][0].hour == 21);
-    /* octets 84-86 are 12 10 21; the list printed beside the frame has the 2nd, a slip of the pen: 12 October is the holiday */
+    /* octets 84-86 are 12 10 21; the list printed beside the frame has the 2nd, a slip of the pen: 12 October
+     * is the holiday */
     assert_true(p.holidays[0].day == 12 && p.holidays[0].month == 10 && p.holidays[0].year == 21);
     assert_true(p.holidays[14].day == 1 && p.holidays[14].month == 5 && p.holidays[14].year == 22);
     for (unsigned i = 0; i < 3; i++)
@@ -252,7 +284,8 @@ static void the_real_reply_20_decodes_as_the_peers_read_it(void **state)
     assert_true(p.reference_pf_inductive == 92 && p.reference_pf_capacitive == 92);
     assert_int_equal(p.group_count, 7);
     assert_int_equal(p.instantaneous_available, 1);
-    /* what proves the reading of the profile: the two resets are exactly that many 5-minute intervals apart */
+    /* what proves the reading of the profile: the two resets are exactly that many 5-minute intervals apart
+     */
     assert_int_equal((p.last_reset_ms - p.previous_reset_ms) / 300000 * 3, p.words_at_reset);
     uint8_t again[SC_NBR_REPLY_SIZE];
     struct sc_nbr_parameters back;
@@ -282,8 +315,8 @@ static void the_synthetic_replies_decode_and_encode_again(void **state)
     assert_memory_equal(again, b.ptr, sizeof again);
     sc_buf_deinit(&b);
 
-    static const char *const exceptions[] = { "rsp-39", "rsp-40-43" };
-    static const uint8_t what[] = { 0x87, 0x43 };
+    static const char *const exceptions[] = {"rsp-39", "rsp-40-43"};
+    static const uint8_t what[] = {0x87, 0x43};
     for (unsigned i = 0; i < 2; i++) {
         struct sc_nbr_exception e;
         b = frame_by_id("response_frames", exceptions[i]);
@@ -293,7 +326,7 @@ static void the_synthetic_replies_decode_and_encode_again(void **state)
         assert_memory_equal(again, b.ptr, sizeof again);
         sc_buf_deinit(&b);
     }
-    static const char *const heads[] = { "rsp-13-seed", "rsp-25-synthetic" };
+    static const char *const heads[] = {"rsp-13-seed", "rsp-25-synthetic"};
     for (unsigned i = 0; i < 2; i++) {
         struct sc_nbr_reply_head h;
         b = frame_by_id("response_frames", heads[i]);
@@ -316,21 +349,27 @@ static void composed_replies_give_their_words(void **state)
     assert_true(block.number == 1 && !block.last && block.words[0] == 7 && block.words[5] == 42);
     assert_ok(sc_nbr_block_encode(&block, SC_NBR_PACKING_BIG_ENDIAN, again));
     assert_memory_equal(again, one.ptr, sizeof again);
-    struct sc_buf both = { 0 };
+    struct sc_buf both = {0};
     sc_buf_put_bytes(&both, sc_buf_slice(&one));
     sc_buf_put_bytes(&both, sc_buf_slice(&two));
     assert_ok(sc_nbr_memory_decode(sc_buf_slice(&both), SC_NBR_PACKING_BIG_ENDIAN, 201, words));
     for (unsigned i = 0; i < 201; i++)
         assert_int_equal(words[i], 7 * (i + 1));
     /* missing, doubled, swapped and surplus blocks */
-    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&one), SC_NBR_PACKING_BIG_ENDIAN, 201, words), SC_E_MALFORMED);
-    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&two), SC_NBR_PACKING_BIG_ENDIAN, 35, words), SC_E_MALFORMED);
-    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&both), SC_NBR_PACKING_BIG_ENDIAN, 166, words), SC_E_MALFORMED);
-    assert_int_equal(sc_nbr_memory_decode(sc_slice_of(both.ptr, both.size - 1), SC_NBR_PACKING_BIG_ENDIAN, 201, words), SC_E_MALFORMED);
+    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&one), SC_NBR_PACKING_BIG_ENDIAN, 201, words),
+                     SC_E_MALFORMED);
+    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&two), SC_NBR_PACKING_BIG_ENDIAN, 35, words),
+                     SC_E_MALFORMED);
+    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&both), SC_NBR_PACKING_BIG_ENDIAN, 166, words),
+                     SC_E_MALFORMED);
+    assert_int_equal(
+        sc_nbr_memory_decode(sc_slice_of(both.ptr, both.size - 1), SC_NBR_PACKING_BIG_ENDIAN, 201, words),
+        SC_E_MALFORMED);
     both.size = 0;
     sc_buf_put_bytes(&both, sc_buf_slice(&two));
     sc_buf_put_bytes(&both, sc_buf_slice(&one));
-    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&both), SC_NBR_PACKING_BIG_ENDIAN, 201, words), SC_E_MALFORMED);
+    assert_int_equal(sc_nbr_memory_decode(sc_buf_slice(&both), SC_NBR_PACKING_BIG_ENDIAN, 201, words),
+                     SC_E_MALFORMED);
     sc_buf_deinit(&two);
     two = frame_by_id("response_frames", "rsp-52-block234");
     assert_ok(sc_nbr_block_decode(sc_buf_slice(&two), SC_NBR_PACKING_BIG_ENDIAN, &block));
@@ -367,7 +406,8 @@ static void carried_commands_are_unwrapped(void **state)
     assert_int_equal(c.code, 0x26);
     sc_nbr_wrapped_encode(command, out);
     assert_memory_equal(out, b.ptr, 68);
-    FOR_EACH_FLIP(b.ptr, b.size, { assert_int_equal(sc_nbr_wrapped_decode(sc_buf_slice(&b), command), SC_E_MALFORMED); })
+    FOR_EACH_FLIP(b.ptr, b.size,
+                  { assert_int_equal(sc_nbr_wrapped_decode(sc_buf_slice(&b), command), SC_E_MALFORMED); })
     sc_buf_deinit(&b);
 
     const json_t *optical = by_id("encapsulated_frames", "optical-complement");
@@ -383,9 +423,9 @@ static void words_pack_both_ways(void **state)
 {
     (void)state;
     NEED_VECTORS;
-    static const uint16_t words[4] = { 291, 1110, 4095, 0 };
+    static const uint16_t words[4] = {291, 1110, 4095, 0};
     const json_t *v = json_object_get(vectors, "mass_memory_packing");
-    static const char *const names[] = { "assumption_A_big_endian", "alternative_B_little_endian" };
+    static const char *const names[] = {"assumption_A_big_endian", "alternative_B_little_endian"};
     for (unsigned i = 0; i < 2; i++) {
         struct sc_buf want = bytes_of(text(v, names[i]));
         uint8_t octets[6];
@@ -403,7 +443,7 @@ static void number_format_vectors_agree(void **state)
     (void)state;
     NEED_VECTORS;
     const json_t *formats = json_object_get(vectors, "number_formats");
-    static const char *const bcd[] = { "bcd_energy_5", "bcd_demand_3", "bcd_word_count" };
+    static const char *const bcd[] = {"bcd_energy_5", "bcd_demand_3", "bcd_word_count"};
     for (unsigned i = 0; i < 3; i++) {
         const json_t *v = json_object_get(formats, bcd[i]);
         struct sc_buf b = bytes_of(text(v, "hex"));
@@ -449,14 +489,15 @@ static void senseless_times_are_refused(void **state)
 {
     (void)state;
     static const uint8_t bad[][6] = {
-        { 0x24, 0, 0, 1, 1, 0x24 }, { 0, 0x60, 0, 1, 1, 0x24 }, { 0, 0, 0, 0x31, 4, 0x24 }, { 0, 0, 0, 0x29, 2, 0x23 },
-        { 0, 0, 0, 0, 1, 0x24 },    { 0, 0, 0, 1, 0, 0x24 },    { 0, 0, 0, 1, 0x13, 0x24 }, { 0x0a, 0, 0, 1, 1, 0x24 },
+        {0x24, 0, 0, 1, 1, 0x24}, {0, 0x60, 0, 1, 1, 0x24}, {0, 0, 0, 0x31, 4, 0x24},
+        {0, 0, 0, 0x29, 2, 0x23}, {0, 0, 0, 0, 1, 0x24},    {0, 0, 0, 1, 0, 0x24},
+        {0, 0, 0, 1, 0x13, 0x24}, {0x0a, 0, 0, 1, 1, 0x24},
     };
     int64_t ms = 77;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(sc_nbr_time_get(bad[i], &ms), SC_E_MALFORMED);
     assert_int_equal(ms, 77);
-    static const uint8_t leap[6] = { 0, 0, 0, 0x29, 2, 0x24 };
+    static const uint8_t leap[6] = {0, 0, 0, 0x29, 2, 0x24};
     assert_ok(sc_nbr_time_get(leap, &ms));
 }
 
@@ -464,17 +505,22 @@ static void every_damaged_command_is_refused(void **state)
 {
     (void)state;
     uint8_t frame[SC_NBR_COMMAND_SIZE + 1];
-    struct sc_nbr_command c = { .code = SC_NBR_SET_TIME, .reader = 1101, .time = { 22, 15, 0 } };
+    struct sc_nbr_command c = {.code = SC_NBR_SET_TIME, .reader = 1101, .time = {22, 15, 0}};
     assert_ok(sc_nbr_command_encode(&c, frame));
-    FOR_EACH_FLIP(frame, SC_NBR_COMMAND_SIZE,
-                  { assert_int_equal(sc_nbr_command_decode(sc_slice_of(frame, SC_NBR_COMMAND_SIZE), &c), SC_E_MALFORMED); })
+    FOR_EACH_FLIP(frame, SC_NBR_COMMAND_SIZE, {
+        assert_int_equal(sc_nbr_command_decode(sc_slice_of(frame, SC_NBR_COMMAND_SIZE), &c), SC_E_MALFORMED);
+    })
     for (size_t n = 0; n < SC_NBR_COMMAND_SIZE; n++)
         assert_int_equal(sc_nbr_command_decode(sc_slice_of(frame, n), &c), SC_E_MALFORMED);
     assert_int_equal(sc_nbr_command_decode(sc_slice_of(frame, sizeof frame), &c), SC_E_MALFORMED);
     const struct sc_nbr_command bad[] = {
-        { .code = SC_NBR_ENQ }, { .code = SC_NBR_NAK }, { .code = 0x14, .reader = 1000000 },
-        { .code = SC_NBR_SET_TIME, .time = { 24, 0, 0 } }, { .code = SC_NBR_SET_DATE, .date = { 1, 13, 24, 1 } },
-        { .code = SC_NBR_SET_DATE, .date = { 1, 12, 24, 8 } }, { .code = SC_NBR_PARAMETERS_CURRENT, .group = 33 },
+        {.code = SC_NBR_ENQ},
+        {.code = SC_NBR_NAK},
+        {.code = 0x14, .reader = 1000000},
+        {.code = SC_NBR_SET_TIME, .time = {24, 0, 0}},
+        {.code = SC_NBR_SET_DATE, .date = {1, 13, 24, 1}},
+        {.code = SC_NBR_SET_DATE, .date = {1, 12, 24, 8}},
+        {.code = SC_NBR_PARAMETERS_CURRENT, .group = 33},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(sc_nbr_command_encode(&bad[i], frame), SC_E_USAGE);
@@ -484,13 +530,14 @@ static void every_damaged_reply_is_refused(void **state)
 {
     (void)state;
     uint8_t frame[SC_NBR_REPLY_SIZE + 1];
-    struct sc_nbr_registers v = { .code = SC_NBR_REGISTERS_CURRENT, .meter = 17 };
+    struct sc_nbr_registers v = {.code = SC_NBR_REGISTERS_CURRENT, .meter = 17};
     v.channel[2].accumulated[5] = 999999;
     assert_ok(sc_nbr_registers_encode(&v, frame));
     assert_ok(sc_nbr_registers_decode(sc_slice_of(frame, SC_NBR_REPLY_SIZE), &v));
     assert_int_equal(v.channel[2].accumulated[5], 999999);
-    FOR_EACH_FLIP(frame, SC_NBR_REPLY_SIZE,
-                  { assert_int_equal(sc_nbr_registers_decode(sc_slice_of(frame, SC_NBR_REPLY_SIZE), &v), SC_E_MALFORMED); })
+    FOR_EACH_FLIP(frame, SC_NBR_REPLY_SIZE, {
+        assert_int_equal(sc_nbr_registers_decode(sc_slice_of(frame, SC_NBR_REPLY_SIZE), &v), SC_E_MALFORMED);
+    })
     for (size_t n = 0; n < SC_NBR_REPLY_SIZE; n++)
         assert_int_equal(sc_nbr_registers_decode(sc_slice_of(frame, n), &v), SC_E_MALFORMED);
     assert_int_equal(sc_nbr_registers_decode(sc_slice_of(frame, sizeof frame), &v), SC_E_MALFORMED);
@@ -503,9 +550,12 @@ static void every_damaged_reply_is_refused(void **state)
 static void a_reading_survives_the_way_through_both_replies(void **state)
 {
     (void)state;
-    struct sc_reading r = { .meter = 17, .sequence = 0, .start_ms = INT64_C(1720000800000), .interval_s = 900,
-                            .validity = (1u << SC_READING_ATTR_COUNT) - 1 };
-    const struct sc_nbr_scale scale = { .ke = 1, .demand_interval_s = 900, .utc_offset_min = -180 };
+    struct sc_reading r = {.meter = 17,
+                           .sequence = 0,
+                           .start_ms = INT64_C(1720000800000),
+                           .interval_s = 900,
+                           .validity = (1u << SC_READING_ATTR_COUNT) - 1};
+    const struct sc_nbr_scale scale = {.ke = 1, .demand_interval_s = 900, .utc_offset_min = -180};
     for (unsigned i = 0; i < SC_READING_FLOAT_COUNT; i++)
         r.value[i] = 10.0f + (float)i;
     r.value[SC_ATTR_DEMAND_KW] = 4.0f; /* 1000 Wh */

@@ -10,7 +10,7 @@
 static struct sc_dataset *parsed(const char *csv, const struct sc_dataset_options *opt)
 {
     struct sc_dataset *d = NULL;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     if (sc_dataset_parse(sc_slice_str(csv), "test.csv", opt, &d, &diag) != SC_OK)
         fail_msg("%s", diag.text);
     return d;
@@ -35,12 +35,30 @@ static void row(struct sc_buf *b, const char *meter, const char *date, unsigned 
 
 static struct sc_buf small(void)
 {
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     header(&b, 48);
     row(&b, "A1", "2024-02-28", 48, "0.1003");
     row(&b, "B2", "2024-03-01", 48, "1");
     row(&b, "A1", "2024-03-01", 48, "");
     return b;
+}
+
+static void meters_of_other_years_are_moved_beside_the_first_by_whole_weeks(void **state)
+{
+    (void)state;
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf b = {0};
+    header(&b, 48);
+    row(&b, "A", "2018-01-01", 48, "1");  /* a Monday */
+    row(&b, "A", "2018-01-20", 48, "1");
+    row(&b, "B", "2014-01-01", 48, "2");  /* a Wednesday, years before */
+    row(&b, "C", "2019-03-07", 48, "3");  /* a Thursday, a year after */
+    row(&b, "D", "2018-01-15", 48, "4");  /* overlaps the first: stays */
+    struct sc_dataset *d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){.one_calendar = true});
+    assert_int_equal(sc_dataset_day_count(d), 20);
+    assert_int_equal(sc_dataset_wh(d, 1, 2 * 48), 2000); /* Wednesday 2018-01-03 */
+    assert_int_equal(sc_dataset_wh(d, 2, 3 * 48), 3000); /* Thursday 2018-01-04 */
+    assert_int_equal(sc_dataset_wh(d, 3, 14 * 48), 4000);
+    sc_dataset_free(d);
 }
 
 static void rows_in_any_order_become_contiguous_intervals(void **state)
@@ -72,7 +90,7 @@ static void rows_in_any_order_become_contiguous_intervals(void **state)
 static void refused(const char *csv, sc_err code, const char *where)
 {
     struct sc_dataset *d = NULL;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     assert_int_equal(sc_dataset_parse(sc_slice_str(csv), "x.csv", NULL, &d, &diag), code);
     if (strncmp(diag.text, where, strlen(where)) != 0)
         fail_msg("\"%s\" should begin with \"%s\"", diag.text, where);
@@ -81,14 +99,15 @@ static void refused(const char *csv, sc_err code, const char *where)
 static void a_bad_cell_is_named_by_line_and_column(void **state)
 {
     (void)state;
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     static const struct {
         const char *cell, *where;
     } bad[] = {
-        { "-1", "x.csv:2:15: negative" }, { "1e3", "x.csv:2:16: not a number" }, { "1..2", "x.csv:2:17: not a number" },
-        { ".5", "x.csv:2:15: not a number" }, { "5.", "x.csv:2:15: not a number" }, { " 1", "x.csv:2:15: not a number" },
-        { "nan", "x.csv:2:15: not a number" }, { "123456789012345678", "x.csv:2:15: number too long" },
-        { "5000000", "x.csv:2:15: energy" },
+        {"-1", "x.csv:2:15: negative"},       {"1e3", "x.csv:2:16: not a number"},
+        {"1..2", "x.csv:2:17: not a number"}, {".5", "x.csv:2:15: not a number"},
+        {"5.", "x.csv:2:15: not a number"},   {" 1", "x.csv:2:15: not a number"},
+        {"nan", "x.csv:2:15: not a number"},  {"123456789012345678", "x.csv:2:15: number too long"},
+        {"5000000", "x.csv:2:15: energy"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         sc_buf_reset(&b);
@@ -125,7 +144,7 @@ static void every_truncation_inside_a_row_is_refused(void **state)
     struct sc_buf b = small();
     for (size_t n = 0; n < b.size; n++) {
         struct sc_dataset *d = NULL;
-        struct sc_diag diag = { 0 };
+        struct sc_diag diag = {0};
         const bool between = n > 0 && b.ptr[n - 1] == '\n';
         const sc_err err = sc_dataset_parse(sc_slice_of(b.ptr, n), "x.csv", NULL, &d, &diag);
         if (!between)
@@ -163,7 +182,7 @@ static void a_truncated_or_damaged_gzip_file_is_refused(void **state)
     const size_t size = fread(packed, 1, sizeof packed, f);
     fclose(f);
     for (size_t n = 3; n < size; n++) {
-        struct sc_diag diag = { 0 };
+        struct sc_diag diag = {0};
         write_file(path, sc_slice_of(packed, n));
         assert_int_equal(sc_dataset_load(path, NULL, &d, &diag), SC_E_MALFORMED);
         assert_non_null(strstr(diag.text, "end early"));
@@ -179,10 +198,11 @@ static void a_truncated_or_damaged_gzip_file_is_refused(void **state)
 static void the_window_is_the_one_most_customers_cover_from_a_month_start(void **state)
 {
     (void)state;
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     char date[16];
     header(&b, 48);
-    for (int day = 20; day < 60; day++) { /* 20 January to 28 February; P from the start, Q from 30 January, R only January */
+    for (int day = 20; day < 60;
+         day++) { /* 20 January to 28 February; P from the start, Q from 30 January, R only January */
         struct sc_civil c;
         sc_civil_from_ms(INT64_C(1704067200000) + (day - 1) * DAY_MS, &c);
         snprintf(date, sizeof date, "%04d-%02d-%02d", c.year, c.month, c.day);
@@ -193,23 +213,29 @@ static void the_window_is_the_one_most_customers_cover_from_a_month_start(void *
             row(&b, "R", date, 48, "1");
     }
     char when[SC_TIME_TEXT_SIZE];
-    struct sc_dataset *d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){ .days = 20 });
+    struct sc_dataset *d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){.days = 20});
     assert_string_equal(sc_time_text(sc_dataset_first_ms(d), when), "2024-02-01T00:00:00Z");
     assert_int_equal(sc_dataset_customer_count(d), 2);
     assert_int_equal(sc_dataset_day_count(d), 20);
     sc_dataset_free(d);
-    d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){ .days = 5, .first_day = "2024-01-21" });
+    d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){.days = 5, .first_day = "2024-01-21"});
     assert_int_equal(sc_dataset_customer_count(d), 2); /* P and R */
     assert_string_equal(sc_dataset_customer_name(d, 1), "R");
     sc_dataset_free(d);
-    d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){ .customers_max = 1 });
+    d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){.customers_max = 1});
     assert_int_equal(sc_dataset_customer_count(d), 1);
     assert_int_equal(sc_dataset_day_count(d), 40);
     sc_dataset_free(d);
-    struct sc_diag diag = { 0 };
-    assert_int_equal(sc_dataset_parse(sc_buf_slice(&b), "x", &(struct sc_dataset_options){ .days = 41 }, &d, &diag), SC_E_USAGE);
-    assert_int_equal(sc_dataset_parse(sc_buf_slice(&b), "x", &(struct sc_dataset_options){ .first_day = "2023-01-01" }, &d, &diag), SC_E_USAGE);
-    assert_int_equal(sc_dataset_parse(sc_buf_slice(&b), "x", &(struct sc_dataset_options){ .first_day = "soon" }, &d, &diag), SC_E_USAGE);
+    struct sc_diag diag = {0};
+    assert_int_equal(
+        sc_dataset_parse(sc_buf_slice(&b), "x", &(struct sc_dataset_options){.days = 41}, &d, &diag),
+        SC_E_USAGE);
+    assert_int_equal(sc_dataset_parse(sc_buf_slice(&b), "x",
+                                      &(struct sc_dataset_options){.first_day = "2023-01-01"}, &d, &diag),
+                     SC_E_USAGE);
+    assert_int_equal(
+        sc_dataset_parse(sc_buf_slice(&b), "x", &(struct sc_dataset_options){.first_day = "soon"}, &d, &diag),
+        SC_E_USAGE);
     sc_buf_deinit(&b);
 }
 
@@ -231,14 +257,14 @@ static void the_household_files_give_the_known_sums(void **state)
     if (path == NULL)
         skip();
     struct sc_dataset *d = NULL;
-    assert_ok(sc_dataset_load(path, &(struct sc_dataset_options){ .days = 31 }, &d, NULL));
+    assert_ok(sc_dataset_load(path, &(struct sc_dataset_options){.days = 31}, &d, NULL));
     char when[SC_TIME_TEXT_SIZE];
     assert_string_equal(sc_time_text(sc_dataset_first_ms(d), when), "2009-03-01T00:00:00Z");
     assert_int_equal(sc_dataset_customer_count(d), 311);
     static const struct {
         const char *name;
         uint64_t wh; /* March 2009, tariffs-br.md, E10 */
-    } known[] = { { "E0001", 240207 }, { "E0004", 169447 }, { "E0006", 233950 } };
+    } known[] = {{"E0001", 240207}, {"E0004", 169447}, {"E0006", 233950}};
     for (size_t k = 0; k < 3; k++) {
         uint64_t sum = 0;
         for (size_t i = 0; i < sc_dataset_interval_count(d); i++)
@@ -257,8 +283,11 @@ static void the_site_files_scale_and_carry_reactive_energy(void **state)
     const char *path = shared_path("data/large_15min_train.csv.gz");
     if (path == NULL)
         skip();
-    assert_ok(sc_dataset_load(path, &(struct sc_dataset_options){ .annual_mwh = 500, .days = 30, .first_day = "2018-01-01" }, &d, NULL));
-    assert_int_equal(sc_dataset_customer_count(d), 1); /* the sites' years differ; in January 2018 there is the metal works */
+    assert_ok(sc_dataset_load(
+        path, &(struct sc_dataset_options){.annual_mwh = 500, .days = 30, .first_day = "2018-01-01"}, &d,
+        NULL));
+    assert_int_equal(sc_dataset_customer_count(d),
+                     1); /* the sites' years differ; in January 2018 there is the metal works */
     assert_int_equal(sc_dataset_customer_class(d, 0), SC_CLASS_INDUSTRIAL);
     assert_int_equal(sc_dataset_wh(d, 0, 0), 3923); /* 31.387 W per MWh/a * 500 MWh/a * 0.25 h */
     sc_dataset_free(SC_TAKE(d));
@@ -280,9 +309,15 @@ static struct sc_profile *synthetic_profile(void)
     snprintf(p->source, sizeof p->source, "made up for a test");
     p->interval_s = 1800;
     p->kind_count = 1;
-    *k = (struct sc_profile_kind){ .name = "household", .customer_class = SC_CLASS_RESIDENTIAL, .customers = 100,
-                                   .day_factor = { 0.96, 1.08, 1.12 }, .customer_spread = 0.3, .day_spread = 0.25,
-                                   .day_correlation = { 0.5, 0.5, 0.5 }, .slot_correlation = 0.4, .zero_share = 0.01 };
+    *k = (struct sc_profile_kind){.name = "household",
+                                  .customer_class = SC_CLASS_RESIDENTIAL,
+                                  .customers = 100,
+                                  .day_factor = {0.96, 1.08, 1.12},
+                                  .customer_spread = 0.3,
+                                  .day_spread = 0.25,
+                                  .day_correlation = {0.5, 0.5, 0.5},
+                                  .slot_correlation = 0.4,
+                                  .zero_share = 0.01};
     for (unsigned q = 0; q < SC_PROFILE_QUANTILES; q++)
         k->level_wh[q] = 4000 + 800 * q;
     for (int t = 0; t < SC_DAY_TYPE_COUNT; t++) {
@@ -303,12 +338,12 @@ static void figures_come_back_from_what_was_drawn_from_them(void **state)
     struct sc_profile *p = synthetic_profile();
     struct sc_profile *back = NULL;
     struct sc_dataset *d = NULL;
-    struct sc_buf csv = { 0 };
+    struct sc_buf csv = {0};
     header(&csv, 48);
     for (unsigned c = 0; c < 250; c++) {
         struct sc_profile_draw *draw = NULL;
         const int64_t first = INT64_C(1704067200000);
-        const struct sc_profile_draw_options opt = { .seed = 99, .customer = c, .first_day_ms = first };
+        const struct sc_profile_draw_options opt = {.seed = 99, .customer = c, .first_day_ms = first};
         assert_ok(sc_profile_draw_new(p, &opt, &draw));
         for (unsigned day = 0; day < 70; day++) {
             struct sc_civil date;
@@ -359,7 +394,7 @@ static void figures_survive_json(void **state)
     struct sc_profile *p = synthetic_profile();
     struct sc_profile *back = NULL;
     json_t *doc = NULL;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     assert_ok(sc_profile_to_json(p, &doc));
     assert_ok(sc_profile_from_json(doc, &back, &diag));
     assert_string_equal(back->source, p->source);
@@ -377,21 +412,22 @@ static void figures_survive_json(void **state)
 static void the_shipped_figures_load_and_draw(void **state)
 {
     (void)state;
-    static const char *const names[] = { "households", "sites" };
+    static const char *const names[] = {"households", "sites"};
     const char *root = getenv("SC_SOURCE_ROOT");
     if (root == NULL)
         skip();
     for (unsigned n = 0; n < 2; n++) {
         char path[4096];
         struct sc_profile *p = NULL;
-        struct sc_diag diag = { 0 };
+        struct sc_diag diag = {0};
         snprintf(path, sizeof path, "%s/data/profiles/%s.json", root, names[n]);
         if (sc_profile_read(path, &p, &diag) != SC_OK)
             fail_msg("%s", diag.text);
         assert_non_null(strstr(p->source, n == 0 ? "MIT" : "CC BY"));
         for (size_t k = 0; k < p->kind_count; k++) {
             struct sc_profile_draw *d = NULL;
-            const struct sc_profile_draw_options opt = { .kind = k, .seed = 1, .customer = 5, .mean_wh_per_day = 100000 };
+            const struct sc_profile_draw_options opt = {
+                .kind = k, .seed = 1, .customer = 5, .mean_wh_per_day = 100000};
             assert_ok(sc_profile_draw_new(p, &opt, &d));
             double sum = 0;
             for (unsigned i = 0; i < 364 * 86400 / p->interval_s; i++)
@@ -410,7 +446,7 @@ static void a_customers_series_does_not_depend_on_the_others(void **state)
     struct sc_profile_draw *a = NULL;
     struct sc_profile_draw *b = NULL;
     struct sc_profile_draw *other = NULL;
-    struct sc_profile_draw_options opt = { .seed = 4, .customer = 7 };
+    struct sc_profile_draw_options opt = {.seed = 4, .customer = 7};
     assert_ok(sc_profile_draw_new(p, &opt, &a));
     assert_ok(sc_profile_draw_new(p, &opt, &b));
     opt.customer = 8;
@@ -442,17 +478,19 @@ static void theft_begins_on_its_day_and_takes_its_share(void **state)
         sc_theft_draw(1, c, first, first + 60 * DAY_MS, &t);
         sc_theft_draw(1, c, first, first + 60 * DAY_MS, &again);
         assert_true(t.kind == again.kind && t.from_ms == again.from_ms);
-        assert_true(t.from_ms >= first + 15 * DAY_MS && t.from_ms < first + 30 * DAY_MS && (t.from_ms - first) % DAY_MS == 0);
+        assert_true(t.from_ms >= first + 15 * DAY_MS && t.from_ms < first + 30 * DAY_MS &&
+                    (t.from_ms - first) % DAY_MS == 0);
         assert_true(t.fraction >= 0.60 && t.fraction <= 0.75);
         evening += t.kind == SC_THEFT_BYPASS_EVENING;
         assert_int_equal(sc_theft_metered_wh(&t, t.from_ms - 1, 1000), 1000);
         const uint64_t seen = sc_theft_metered_wh(&t, t.from_ms + 18 * 3600000, 1000);
         assert_true(seen >= 250 && seen <= 400);
-        assert_int_equal(sc_theft_metered_wh(&t, t.from_ms + 23 * 3600000, 1000), t.kind == SC_THEFT_BYPASS ? seen : 1000);
+        assert_int_equal(sc_theft_metered_wh(&t, t.from_ms + 23 * 3600000, 1000),
+                         t.kind == SC_THEFT_BYPASS ? seen : 1000);
         assert_int_equal(sc_theft_metered_wh(&t, t.from_ms + 18 * 3600000, 0), 0);
     }
     assert_true(evening > 20 && evening < 90);
-    assert_int_equal(sc_theft_metered_wh(&(struct sc_theft){ SC_THEFT_NONE, 0, 0.7 }, first, 5), 5);
+    assert_int_equal(sc_theft_metered_wh(&(struct sc_theft){SC_THEFT_NONE, 0, 0.7}, first, 5), 5);
 }
 
 int main(void)
@@ -467,6 +505,7 @@ int main(void)
         cmocka_unit_test(the_site_files_scale_and_carry_reactive_energy),
         cmocka_unit_test(figures_come_back_from_what_was_drawn_from_them),
         cmocka_unit_test(figures_survive_json),
+        cmocka_unit_test(meters_of_other_years_are_moved_beside_the_first_by_whole_weeks),
         cmocka_unit_test(the_shipped_figures_load_and_draw),
         cmocka_unit_test(a_customers_series_does_not_depend_on_the_others),
         cmocka_unit_test(theft_begins_on_its_day_and_takes_its_share),

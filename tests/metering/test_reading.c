@@ -9,8 +9,12 @@
 
 static struct sc_reading sample(void)
 {
-    struct sc_reading r = { .meter = 12345678, .sequence = 42, .start_ms = JULY_2024, .interval_s = 900,
-                            .status = SC_READING_STATUS_TAMPER, .validity = (1u << SC_READING_ATTR_COUNT) - 1 };
+    struct sc_reading r = {.meter = 12345678,
+                           .sequence = 42,
+                           .start_ms = JULY_2024,
+                           .interval_s = 900,
+                           .status = SC_READING_STATUS_TAMPER,
+                           .validity = (1u << SC_READING_ATTR_COUNT) - 1};
     for (unsigned i = 0; i < SC_READING_FLOAT_COUNT; i++)
         r.value[i] = (float)i * 1.25f + 0.5f;
     for (unsigned i = 0; i < SC_READING_REGISTER_COUNT; i++)
@@ -20,7 +24,7 @@ static struct sc_reading sample(void)
 
 static struct sc_buf encoded(const struct sc_reading *r)
 {
-    struct sc_buf b = { 0 };
+    struct sc_buf b = {0};
     sc_reading_encode(r, &b);
     assert_ok(sc_buf_status(&b));
     return b;
@@ -56,8 +60,8 @@ static void every_truncation_and_one_byte_more_are_refused(void **state)
     sc_buf_deinit(&b);
 }
 
-/* One statement, one reading: what decodes after a flip encodes to exactly the flipped bytes, so a signature over the
- * re-encoded row can never cover another reading. */
+/* One statement, one reading: what decodes after a flip encodes to exactly the flipped bytes, so a signature
+ * over the re-encoded row can never cover another reading. */
 static void every_flipped_bit_is_refused_or_changes_the_reading(void **state)
 {
     (void)state;
@@ -90,9 +94,9 @@ static void senseless_readings_are_refused(void **state)
 {
     (void)state;
     struct sc_reading r;
-#define WITH(change)                                                                                                   \
-    r = sample();                                                                                                      \
-    change;                                                                                                            \
+#define WITH(change)                                                                                         \
+    r = sample();                                                                                            \
+    change;                                                                                                  \
     refuse(&r);
     WITH(r.meter = 100000000)
     WITH(r.sequence = 0)
@@ -102,7 +106,7 @@ static void senseless_readings_are_refused(void **state)
     WITH(r.start_ms += 1)
     WITH(r.value[0] = NAN)
     WITH(r.value[26] = INFINITY)
-    WITH(r.validity &= ~1u)        /* invalid, yet not zero */
+    WITH(r.validity &= ~1u) /* invalid, yet not zero */
     WITH(r.validity &= ~(1u << 27))
     WITH(r.validity |= 1u << 30)
     WITH(r.validity &= ~1u; r.value[0] = -0.0f) /* a row's NULL stands for +0 alone */
@@ -119,7 +123,7 @@ static void energy_is_the_whole_watt_hours_the_demand_was_made_from(void **state
     (void)state;
     struct sc_prng prng;
     sc_prng_init(&prng, 7);
-    static const uint32_t intervals[] = { 60, 300, 900, 1800, 3600, 86400 };
+    static const uint32_t intervals[] = {60, 300, 900, 1800, 3600, 86400};
     for (unsigned i = 0; i < 200000; i++) {
         struct sc_reading r = sample();
         const uint64_t wh = sc_prng_below(&prng, i % 2 == 0 ? 5000 : 1u << 23);
@@ -149,7 +153,8 @@ static void the_table_names_every_attribute_in_order(void **state)
         snprintf(column, sizeof column, ",%s,", sc_reading_attr_names[i]);
         at = strstr(at, column);
         assert_non_null(at);
-        snprintf(column, sizeof column, " %s %s,", sc_reading_attr_names[i], i < SC_READING_FLOAT_COUNT ? "REAL" : "INTEGER");
+        snprintf(column, sizeof column, " %s %s,", sc_reading_attr_names[i],
+                 i < SC_READING_FLOAT_COUNT ? "REAL" : "INTEGER");
         table = strstr(table, column);
         assert_non_null(table);
     }
@@ -168,13 +173,20 @@ static void a_meters_urn_has_one_spelling(void **state)
     assert_ok(sc_meter_urn_parse(sc_meter_urn_format(99999999, INT64_MAX, text), &serial, &client));
     assert_true(client == INT64_MAX);
     static const char *const bad[] = {
-        "", "urn:securecloud:meter:", "urn:securecloud:meter:17:customer:4711", "urn:securecloud:meter:00000017",
-        "urn:securecloud:meter:00000017:customer:", "urn:securecloud:meter:00000017:customer:04711",
-        "urn:securecloud:meter:00000017:customer:-1", "urn:securecloud:meter:00000017:customer:4711 ",
-        "urn:securecloud:meter:+0000017:customer:4711", "urn:securecloud:meter: 0000017:customer:4711",
+        "",
+        "urn:securecloud:meter:",
+        "urn:securecloud:meter:17:customer:4711",
+        "urn:securecloud:meter:00000017",
+        "urn:securecloud:meter:00000017:customer:",
+        "urn:securecloud:meter:00000017:customer:04711",
+        "urn:securecloud:meter:00000017:customer:-1",
+        "urn:securecloud:meter:00000017:customer:4711 ",
+        "urn:securecloud:meter:+0000017:customer:4711",
+        "urn:securecloud:meter: 0000017:customer:4711",
         "urn:securecloud:meter:00000017:customer:9223372036854775808",
         "urn:securecloud:meter:00000017:customer:99999999999999999999",
-        "URN:securecloud:meter:00000017:customer:4711", "spiffe://securecloud.local/service/mdc",
+        "URN:securecloud:meter:00000017:customer:4711",
+        "spiffe://securecloud.local/service/mdc",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(sc_meter_urn_parse(bad[i], &serial, &client), SC_E_MALFORMED);
