@@ -102,8 +102,8 @@ static inline json_t *sample_audit(const struct sc_load_table *t, size_t c)
         json_array_append_new(findings, json_pack("{s:s, s:s, s:i, s:s}", "kind", "dropped", "start", "2017-11-15T18:30:00Z",
                                                   "sequence", 470, "explanation",
                                                   "no row stands here, though the meter counted 470"));
-    return json_pack("{s:s, s:i, s:{s:s, s:I, s:s, s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}, {s:s, s:s, s:s}], s:{s:i}, s:o}}",
-                     "format", "securecloud-verdict", "version", 1, "verdict", "verdict", passed ? "pass" : "fail", "customer",
+    return json_pack("{s:s, s:i, s:{s:b, s:I, s:s, s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}, {s:s, s:s, s:s}], s:{s:i}, s:o}}",
+                     "format", "securecloud-verdict", "version", 1, "verdict", "passed", passed, "customer",
                      (json_int_t)t->customer[c].client_id, "auditor", "spiffe://securecloud.local/auditor", "audited_at",
                      "2017-11-25T09:00:00Z", "checks", "check", "certificate", "result", "pass", "detail",
                      "chain to the institute, names this meter and customer", "check", "complete", "result",

@@ -230,7 +230,7 @@ static void malformed_files_are_refused_by_name(void **state)
         { "bills/103.json", "curve", "{\"first_day\":\"2017-99-99\"}", "first_day" },
         { "bills/103.json", "curve", "{\"first_day\":\"1017-01-01\",\"daily_kwh\":[1],\"weekday_mean_kw\":[],\"weekend_mean_kw\":[]}", "days spread" },
         { "bills/103.json", "curve", "{\"first_day\":\"2017-11-06\",\"daily_kwh\":[1e300],\"weekday_mean_kw\":[],\"weekend_mean_kw\":[]}", "out of range" },
-        { "audits/103.json", "verdict", "{\"verdict\":\"perhaps\"}", "pass or fail" },
+        { "audits/103.json", "verdict", "{\"passed\":\"perhaps\"}", "true or false" },
         { "fraud/ranking.json", "customers", "[7]", "customers" },
         { "fraud/ranking.json", "slots", "24", "slots" },
         { "fraud/ranking.json", "map", "{\"grid\":\"hexagonal\",\"columns\":3,\"rows\":3,\"quantisation_error\":0,"
