@@ -1,0 +1,30 @@
+/* cascadb/server.h - CascaDB's PostgreSQL-wire server: one listening socket, one thread a connection, TLS only.
+ * Who may connect is told by the SPIFFE ID in the client's certificate. */
+#ifndef SC_CASCADB_SERVER_H
+#define SC_CASCADB_SERVER_H
+
+#include "net/tls.h"
+#include "service/metrics.h"
+#include "sql/sql.h"
+
+#include <jansson.h>
+
+struct pg_server_options {
+    const char *host;       /* numeric address */
+    uint16_t port;          /* 0: any free one */
+    const struct sc_tls *tls;  /* these are borrowed and must outlive the server */
+    struct sc_sql_db *db;
+    const json_t *rights;   /* {"spiffe://...": "read" | "write"} */
+    struct sc_metrics *metrics;
+    size_t connections_max;
+    int idle_ms_max;        /* < 0: no limit */
+    int64_t statement_ms_max; /* 0: no limit */
+};
+struct pg_server;
+sc_err pg_server_start(const struct pg_server_options *opt, struct pg_server **out, struct sc_diag *diag) SC_MUST_CHECK;
+uint16_t pg_server_port(const struct pg_server *s);
+/* Ends all connections, telling their clients, and frees s; takes up to 4.5 s.  false: a connection did not end in time;
+ * s and what it borrows are then still in use. */
+bool pg_server_stop(struct pg_server *s);
+
+#endif
