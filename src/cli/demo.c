@@ -24,6 +24,7 @@
 #define STALL_US          ((int64_t)60000000)
 
 #define FAILED_SHOWN_MAX 8
+#define RANKING_SHOWN    3
 
 struct totals {
     size_t bills, passed, failed_count;
@@ -533,15 +534,17 @@ static void results_print(struct demo *d)
 
 static void ranking_print(struct demo *d)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = { 0 };
-    if (sc_file_read(out_path(d, "fraud/ranking.csv"), (size_t)64 << 20, &text, NULL) != SC_OK)
+    SC_CLEANUP(sc_json_freep) json_t *ranking = NULL;
+    if (sc_json_read(out_path(d, "fraud/ranking.json"), (size_t)256 << 20, &ranking, NULL) != SC_OK)
         return;
-    say(d, "  top of the ranking (%s):\n", d->path);
-    const char *line = sc_buf_cstr(&text);
-    for (int i = 0; i < 4 && *line != '\0'; i++) {
-        const size_t n = strcspn(line, "\n");
-        say(d, "    %.*s%s\n", (int)(n < 110 ? n : 110), line, n < 110 ? "" : " ...");
-        line += n + (line[n] == '\n');
+    const json_t *list = json_object_get(ranking, "customers");
+    say(d, "  top of the fraud ranking (%s):\n", out_path(d, "fraud/ranking.csv"));
+    for (size_t i = 0; i < json_array_size(list) && i < RANKING_SHOWN; i++) {
+        const json_t *c = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(c, "name"));
+        const char *why = json_string_value(json_array_get(json_object_get(c, "reasons"), 0));
+        say(d, "    %zu. customer %" JSON_INTEGER_FORMAT " %-20s %5.1f  %s\n", i + 1, json_integer_value(json_object_get(c, "client_id")),
+            name != NULL ? name : "", json_number_value(json_object_get(c, "score")), why != NULL ? why : "");
     }
 }
 
@@ -553,7 +556,7 @@ static sc_err demo_run(struct demo *d, struct sc_diag *diag)
     SC_TRY(out_prepare(d, diag));
     const struct period p = period_of(d);
     say(d, "SecureCloud %s, software backend: enclaves are SIMULATED (docs/threat-model.md)\n", SC_VERSION);
-    say(d, "Data: %s\n", sc_population_source(d->population));
+    say(d, "Data: %s %s\n", d->field.data_path != NULL ? "measured loads," : "customers drawn from typical-day figures of", sc_population_source(d->population));
     say(d, "%zu customers, %s to %s, one reading every %" PRIu32 " minutes, seed %" PRIu64 "\n", sc_population_count(d->population), p.from,
         p.to, sc_population_interval_s(d->population) / 60, d->field.seed);
     if (d->terminal)

@@ -83,7 +83,7 @@ sc_err sc_population_options_parse(const json_t *obj, struct sc_population_optio
 }
 
 /* ---- making ---- */
-/* One customer in seven or so of a drawn field is a site, where the figures have any. */
+/* The kinds of the figures take turns. */
 static size_t kind_of(const struct sc_population *p, size_t index)
 {
     return index % p->profile->kind_count;
@@ -134,7 +134,7 @@ static sc_err from_dataset(struct sc_population *p, struct sc_diag *diag)
     p->interval_s = sc_dataset_interval_s(p->dataset);
     p->interval_count = sc_dataset_interval_count(p->dataset);
     p->first_ms = sc_dataset_first_ms(p->dataset);
-    snprintf(p->source, sizeof p->source, "measured loads of %s", p->opt.data_path);
+    snprintf(p->source, sizeof p->source, "%s", p->opt.data_path);
     if (p->count == 0)
         return sc_fail(diag, SC_E_USAGE, "%s: no customers", p->opt.data_path);
     return SC_OK;
@@ -151,7 +151,7 @@ static sc_err from_profile(struct sc_population *p, struct sc_diag *diag)
     p->interval_s = p->profile->interval_s;
     p->interval_count = p->opt.days * (86400 / p->interval_s);
     SC_TRY(sc_context(diag, sc_civil_parse(p->opt.first_day, &p->first_ms), "first day \"%s\"", p->opt.first_day));
-    snprintf(p->source, sizeof p->source, "customers drawn from typical-day figures (%s)", p->profile->source);
+    snprintf(p->source, sizeof p->source, "%s", p->profile->source);
     return SC_OK;
 }
 

@@ -42,7 +42,7 @@ const struct sc_customer *sc_population_customer(const struct sc_population *p, 
 uint32_t sc_population_interval_s(const struct sc_population *p);
 size_t sc_population_interval_count(const struct sc_population *p);
 int64_t sc_population_first_ms(const struct sc_population *p);
-const char *sc_population_source(const struct sc_population *p); /* for people: where the figures come from */
+const char *sc_population_source(const struct sc_population *p); /* the data file, or where the typical-day figures come from */
 const struct sc_theft *sc_population_theft(const struct sc_population *p, size_t index); /* kind SC_THEFT_NONE mostly */
 
 struct sc_population_load {
