@@ -185,7 +185,7 @@ static void group_add(struct sc_fraud *f, size_t first, size_t count)
         f->group_of[f->member[i]] = group;
 }
 
-/* Customers in order of class and level, cut into pieces of 20 to 40 of one class; a class of its own with fewer than
+/* Customers in order of class and level, cut into pieces of 30 to 59 of one class; a class of its own with fewer than
  * three members is measured against everybody (group 0). */
 sc_err fraud_groups_make(struct sc_fraud *f)
 {

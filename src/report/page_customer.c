@@ -91,13 +91,16 @@ static void bill_table(struct sc_buf *out, const struct report_bill *b)
     sc_buf_put_str(out, "</th></tr></thead><tbody>");
     json_array_foreach(b->lines, i, element)
         bill_line(out, element);
-    amount_row(out, "sub", "before taxes", b->subtotal);
+    const bool taxed = json_array_size(b->taxes) != 0;
+    if (taxed)
+        amount_row(out, "sub", "before taxes", b->subtotal);
     json_array_foreach(b->taxes, i, element) {
         char label[80];
         snprintf(label, sizeof label, "%.32s, %.16s %%", report_text(element, "name"), report_text(element, "percent"));
         amount_row(out, "sub", label, report_text(element, "amount"));
     }
-    amount_row(out, "sub", "with taxes", b->taxed);
+    if (taxed)
+        amount_row(out, "sub", "with taxes", b->taxed);
     if (strcmp(b->cosip, "0.00") != 0)
         amount_row(out, "sub", "public lighting (COSIP)", b->cosip);
     amount_row(out, "sum", "Total", b->total);
@@ -169,7 +172,7 @@ static void checks(struct sc_buf *out, const struct report_audit *a)
         const char *result = report_text(check, "result");
         const char *class = strcmp(result, "pass") == 0 ? "pass" : strcmp(result, "fail") == 0 ? "fail" : "skipped";
         sc_buf_put_str(out, "<tr><td>");
-        sc_html_text(out, report_text(check, "check"));
+        code_text(out, report_text(check, "check"));
         sc_buf_put_fmt(out, "</td><td class=\"%s\">", class);
         sc_html_text(out, result);
         sc_buf_put_str(out, "</td><td>");

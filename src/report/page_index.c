@@ -353,7 +353,7 @@ static void rank_table(struct sc_buf *out, const struct report_pages *p)
     json_array_foreach(p->ranking->customers, i, entry) {
         if (i >= RANKS_SHOWN)
             break;
-        sc_buf_put_fmt(out, "<tr><td class=\"n\">%" PRId64 "</td><td>",
+        sc_buf_put_fmt(out, "<tr><td class=\"n\">%" PRId64 "</td><td class=\"name\">",
                        (int64_t)json_integer_value(json_object_get(entry, "rank")));
         ranked_name(out, p, entry);
         sc_buf_put_str(out, "</td><td>");
@@ -418,6 +418,8 @@ static void fraud(struct sc_buf *out, const struct report_pages *p)
     if (r->unjudged_count != 0)
         sc_buf_put_fmt(out, "<p class=\"soft\">%zu of %zu customers have too little data to be judged.</p>\n", r->unjudged_count,
                        json_array_size(r->customers));
+    if (r->strong_count + r->weak_count == 0)
+        sc_buf_put_str(out, "<p>Nobody stands out: the first ranks below are within what honest customers reach.</p>\n");
     rank_table(out, p);
     json_array_foreach(r->customers, i, entry) {
         if (i >= SUSPECTS_SHOWN)

@@ -39,7 +39,7 @@ const char report_style[] =
     "th{text-align:left;font-weight:600;color:var(--soft);font-size:.82rem;vertical-align:bottom}"
     "th,td{padding:.35rem .9rem .35rem 0;border-bottom:1px solid var(--rule);vertical-align:top}"
     "th:last-child,td:last-child{padding-right:0}.n{text-align:right;white-space:nowrap}"
-    "tr.sum td{font-weight:650;border-bottom:2px solid var(--ink)}td ul{margin:0;padding-left:1.1rem}"
+    "td.name{min-width:8rem}tr.sum td{font-weight:650;border-bottom:2px solid var(--ink)}td ul{margin:0;padding-left:1.1rem}"
     ".pass{color:var(--good);font-weight:600}.fail,.strong{color:var(--alarm);font-weight:650}"
     ".weak{color:var(--c1);font-weight:600}.skipped,.nothing,.unjudged{color:var(--soft)}"
     /* charts */
