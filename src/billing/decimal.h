@@ -27,7 +27,7 @@ const char *sc_money_text(int64_t cents, char text[static SC_DECIMAL_TEXT_SIZE])
 sc_err sc_money_mul(int64_t quantity_nano, int64_t price_nano, int64_t *cents_out) SC_MUST_CHECK;
 
 /* Rates of tax, in nanos of a per cent: 18 % is 18 * SC_NANO; SC_RATE_ONE is 100 %. */
-#define SC_RATE_ONE (100 * SC_NANO)
+#define SC_RATE_ONE INT64_C(100000000000)
 /* rate * cents, half up; 0 <= rate <= SC_RATE_ONE. */
 sc_err sc_money_rate(int64_t cents, int64_t rate, int64_t *cents_out) SC_MUST_CHECK;
 /* cents / (share_a * share_b), half up; both 0 < share <= SC_RATE_ONE: the tax-in price of a base. */

@@ -104,6 +104,7 @@ sc_err sc_verdict_to_json(const struct sc_verdict *v, const char *auditor_uri, i
     SC_CLEANUP(sc_json_freep) json_t *o = json_object();
     char text[SC_DECIMAL_TEXT_SIZE];
     snprintf(text, sizeof text, "%08" PRIu32, v->meter);
+    put(o, &ok, "verdict", json_string(v->passed ? "pass" : "fail"));
     put(o, &ok, "passed", json_boolean(v->passed));
     put(o, &ok, "customer", json_integer(v->client_id));
     put(o, &ok, "meter", json_string(text));

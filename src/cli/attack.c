@@ -42,7 +42,7 @@ static sc_err change_one(PGconn *db, struct sc_buf *sql, struct sc_diag *diag)
 /* INSERT of a copy of the row at from_ms, standing at at_ms. */
 static void sql_copy(struct sc_buf *sql, uint64_t client_id, int64_t from_ms, int64_t at_ms)
 {
-    static const char before[] = "client_id, timestamp, ";
+    static const char before[] = "client_id,timestamp,";
     SC_ASSERT(strncmp(sc_reading_columns, before, sizeof before - 1) == 0);
     const char *rest = sc_reading_columns + sizeof before - 1;
     sc_buf_reset(sql);

@@ -476,7 +476,7 @@ static void totals_gather(struct demo *d)
     const size_t count = sc_population_count(d->population);
     for (size_t i = 0; i < count; i++)
         totals_add(d, sc_population_customer(d->population, i)->client_id);
-    station_add(d, "billing", "Billing", json_pack("{s:I, s:f}", "bills", (json_int_t)d->totals.bills, "reais billed", (double)d->totals.cents / 100));
+    station_add(d, "billing", "Billing", json_pack("{s:I, s:I}", "bills", (json_int_t)d->totals.bills, "reais billed", (json_int_t)(d->totals.cents / 100)));
     station_add(d, "audit", "Audit", json_pack("{s:I, s:I}", "passed", (json_int_t)d->totals.passed, "failed", (json_int_t)d->totals.failed_count));
     station_add(d, "fraud", "Fraud ranking", json_pack("{s:I}", "customers ranked", (json_int_t)count));
 }

@@ -94,10 +94,10 @@ static const struct station {
         { "gaps noticed", "securecloud_mdc_gaps_total", NULL },
         { "filled on request", "securecloud_mdc_readings_total", "result=\"gap_filled\"" } } },
     { "cascadb", "CascaDB", "cascadb",
-      { { "statements", "securecloud_cascadb_statements_total", NULL }, { "rows written", "securecloud_cascadb_rows_in_total", NULL } } },
+      { { "statements", "securecloud_cascadb_statements_total", NULL }, { "rows written", "securecloud_cascadb_rows_written_total", NULL } } },
     { "kvs", "Secure KVS", "cascadb",
-      { { "commits", "securecloud_kvs_commits_total", NULL }, { "syncs", "securecloud_kvs_syncs_total", NULL },
-        { "bytes written, all sealed", "securecloud_kvs_written_bytes_total", NULL } } },
+      { { "commits", "securecloud_kvs_commit_count", NULL }, { "syncs", "securecloud_kvs_sync_count", NULL },
+        { "bytes written", "securecloud_kvs_bytes_written", NULL } } },
 };
 
 static json_t *station_json(const struct sc_system *s, const struct station *st)

@@ -170,6 +170,8 @@ static sc_err open_envelope(struct authenticator *a, struct meter *m, struct sc_
     }
     sc_buf_reset(&a->plain);
     SC_TRY(sc_envelope_open(s, wire, h, &a->plain));
+    if (sc_session_expired(s, sc_wall_ms(&sc_clock_system)))
+        return SC_E_LIMIT; /* a recording: its replay window may have been another authenticator's */
     if (fresh != NULL)
         session_keep(m, SC_TAKE(fresh));
     return SC_OK;

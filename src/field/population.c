@@ -128,7 +128,7 @@ static sc_err peak_find(struct sc_population *p, size_t index)
 
 static sc_err from_dataset(struct sc_population *p, struct sc_diag *diag)
 {
-    const struct sc_dataset_options o = { p->opt.annual_mwh, p->opt.customers, p->opt.days, p->opt.first_day };
+    const struct sc_dataset_options o = { p->opt.annual_mwh, p->opt.customers, p->opt.days, p->opt.first_day, true };
     SC_TRY(sc_dataset_load(p->opt.data_path, &o, &p->dataset, diag));
     p->count = sc_dataset_customer_count(p->dataset);
     p->interval_s = sc_dataset_interval_s(p->dataset);

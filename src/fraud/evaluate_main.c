@@ -147,7 +147,7 @@ static sc_err round_run(const struct sc_dataset *d, const struct options *o, siz
 static sc_err injected_run(const struct options *o, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_dataset_freep) struct sc_dataset *d = NULL;
-    const struct sc_dataset_options opt = { .customers_max = o->customers };
+    const struct sc_dataset_options opt = { .customers_max = o->customers, .one_calendar = true };
     SC_TRY(sc_dataset_load(o->data, &opt, &d, diag));
     const size_t have = sc_dataset_day_count(d), days = o->days < have ? o->days : have;
     printf("%s: %zu customers, windows of %zu of %zu days, %zu slots, seeds %" PRIu64 "..%" PRIu64 "\n", o->data,

@@ -118,7 +118,8 @@ json_t *sc_fraud_reasons(const struct sc_fraud *f, const struct sc_fraud_finding
         size_t best = SC_FRAUD_FEATURE_COUNT;
         double best_weight = 0.0;
         for (size_t i = 0; i < SC_FRAUD_FEATURE_COUNT; i++) {
-            const double weight = sc_fraud_feature_weights[i] * v->feature[i].z;
+            /* The level's sentence names the day from which the others hold: it goes first. */
+            const double weight = sc_fraud_feature_weights[i] * v->feature[i].z * (i == SC_FRAUD_LEVEL ? 1e3 : 1.0);
             if (!told[i] && v->feature[i].z >= REASON_Z && weight > best_weight) {
                 best = i;
                 best_weight = weight;

@@ -10,7 +10,7 @@ enum sc_fraud_grade { SC_FRAUD_UNJUDGED, SC_FRAUD_NOTHING, SC_FRAUD_WEAK, SC_FRA
 enum sc_fraud_grade sc_fraud_grade(const struct sc_fraud_finding *finding);
 const char *sc_fraud_grade_name(enum sc_fraud_grade g); /* "unjudged", "nothing", "weak", "strong" */
 
-/* Sentences that say why, most telling feature first.  Returns an array of strings, NULL without memory. */
+/* Sentences that say why: the change of level, then the most telling features.  Returns an array of strings, NULL without memory. */
 json_t *sc_fraud_reasons(const struct sc_fraud *f, const struct sc_fraud_finding *finding);
 
 /* RFC 4180.  A text that a spreadsheet would take for a formula gets a ' in front. */

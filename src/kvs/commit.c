@@ -179,25 +179,28 @@ static sc_err record_put(void *arg, const struct kvs_entry *e)
     return SC_OK;
 }
 
-static sc_err group_append(struct sc_kvs *kvs, const struct group *g, struct sc_diag *diag)
+static sc_err group_encode(const struct sc_kvs *kvs, const struct group *g, struct sc_buf *body)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = { .size_max = KVS_WAL_BODY_SIZE_MAX };
     const struct kvs_wal_group head = {
         .fresh = kvs->anchor.fresh + 1,
         .generation = kvs->anchor.root.generation,
         .first_seq = g->first_seq,
         .commit_count = g->commit_count,
     };
-    kvs_wal_group_begin(&body, &head);
+    kvs_wal_group_begin(body, &head);
     for (size_t i = 0; i < g->count; i++) {
         const struct kvs_committer *c = g->members[i];
         if (!writes_something(c))
             continue;
-        sc_buf_put_varint(&body, c->write_count);
-        SC_TRY(kvs_write_set_each(c->set->writes, record_put, &body));
+        sc_buf_put_varint(body, c->write_count);
+        SC_TRY(kvs_write_set_each(c->set->writes, record_put, body));
     }
-    SC_TRY(sc_buf_status(&body));
-    SC_TRY(kvs_wal_append(kvs->wal, sc_buf_slice(&body), diag));
+    return sc_buf_status(body);
+}
+
+static sc_err group_append(struct sc_kvs *kvs, struct sc_slice body, struct sc_diag *diag)
+{
+    SC_TRY(kvs_wal_append(kvs->wal, body, diag));
     atomic_fetch_add(&kvs->stats.bytes_written, body.size + KVS_WAL_HEAD_SIZE + SC_TAG_SIZE);
     kvs->anchor.fresh++;
     return SC_OK;
@@ -229,10 +232,12 @@ static sc_err group_log(struct sc_kvs *kvs, const struct group *g, bool *unknown
     *unknown_out = false;
     if (g->commit_count == 0 && !(g->sync && unsynced))
         return SC_OK;
-    sc_err err = group_append(kvs, g, diag);
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = { .size_max = KVS_WAL_BODY_SIZE_MAX };
+    SC_TRY(group_encode(kvs, g, &body)); /* until here nothing has happened */
+    sc_err err = group_append(kvs, sc_buf_slice(&body), diag);
     if (err == SC_OK && g->sync)
         err = group_sync(kvs, diag);
-    *unknown_out = err != SC_OK && err != SC_E_LIMIT; /* the limit is found before anything is written */
+    *unknown_out = err != SC_OK;
     return cause_of(kvs, err, diag);
 }
 

@@ -1,6 +1,7 @@
 /* The table's bytes: building them, and parsing the index. */
 #include "kvs/table.h"
 
+#include <pthread.h>
 #include <zstd.h>
 
 #define FILTER_BITS_PER_KEY 10
@@ -128,6 +129,30 @@ void kvs_table_index_deinit(struct kvs_table_index *x)
     *x = (struct kvs_table_index){ 0 };
 }
 
+/* A decompression context weighs 160 KiB: making one for each 8 KiB block costs more than the block.  So a few idle ones
+ * are kept for the life of the process, shared by all volumes. */
+#define IDLE_MAX 8
+static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER; /* guards both */
+static ZSTD_DCtx *idle[IDLE_MAX];
+static size_t idle_count;
+
+static ZSTD_DCtx *dctx_take(void)
+{
+    pthread_mutex_lock(&idle_lock);
+    ZSTD_DCtx *dctx = idle_count != 0 ? idle[--idle_count] : NULL;
+    pthread_mutex_unlock(&idle_lock);
+    return dctx != NULL ? dctx : ZSTD_createDCtx();
+}
+
+static void dctx_give(ZSTD_DCtx *dctx)
+{
+    pthread_mutex_lock(&idle_lock);
+    if (idle_count < IDLE_MAX)
+        idle[idle_count++] = SC_TAKE(dctx);
+    pthread_mutex_unlock(&idle_lock);
+    ZSTD_freeDCtx(dctx); /* NULL is fine */
+}
+
 sc_err kvs_table_block_decode(const struct kvs_block_ref *ref, struct sc_buf *stored, struct sc_buf *plain_out)
 {
     if (ref->codec == KVS_CODEC_PLAIN) {
@@ -138,7 +163,11 @@ sc_err kvs_table_block_decode(const struct kvs_block_ref *ref, struct sc_buf *st
     uint8_t *p = sc_buf_extend(plain_out, ref->plain_size);
     if (p == NULL)
         return sc_buf_status(plain_out);
-    const size_t n = ZSTD_decompress(p, ref->plain_size, stored->ptr, stored->size);
+    ZSTD_DCtx *dctx = dctx_take();
+    if (dctx == NULL)
+        return SC_E_NOMEM;
+    const size_t n = ZSTD_decompressDCtx(dctx, p, ref->plain_size, stored->ptr, stored->size);
+    dctx_give(dctx);
     return ZSTD_isError(n) || n != ref->plain_size ? SC_E_MALFORMED : SC_OK;
 }
 

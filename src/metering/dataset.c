@@ -360,6 +360,35 @@ static sc_err lines_parse(struct parse *p, struct sc_slice csv)
     return SC_OK;
 }
 
+/* ---- one calendar ---- */
+struct own_span {
+    int32_t first, last; /* days; first > last: no row */
+};
+
+/* Meters measured in other years than the file's first one are moved beside it by whole weeks, so that weekdays stay. */
+static sc_err calendars_join(struct parse *p)
+{
+    SC_CLEANUP(sc_freep) struct own_span *span = calloc(p->name_count, sizeof *span);
+    if (span == NULL)
+        return SC_E_NOMEM;
+    for (size_t c = 0; c < p->name_count; c++)
+        span[c] = (struct own_span){INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < p->row_count; i++) {
+        struct own_span *own = &span[p->rows[i].customer];
+        own->first = p->rows[i].day < own->first ? p->rows[i].day : own->first;
+        own->last = p->rows[i].day > own->last ? p->rows[i].day : own->last;
+    }
+    for (size_t i = 0; i < p->row_count; i++) {
+        const struct own_span *own = &span[p->rows[i].customer];
+        if (own->first <= span[0].last && own->last >= span[0].first)
+            continue;
+        const int32_t apart = span[0].first - own->first;
+        const int32_t weeks = apart >= 0 ? (apart + 6) / 7 : -(-apart / 7); /* begins 0..6 days after the first one */
+        p->rows[i].day += weeks * 7;
+    }
+    return SC_OK;
+}
+
 /* ---- the window ---- */
 struct window {
     int64_t first_day;
@@ -546,6 +575,8 @@ static sc_err matrix_build(struct parse *p, struct sc_dataset *d)
     SC_CLEANUP(sc_freep) uint32_t *index = calloc(p->name_count, sizeof *index);
     if (index == NULL)
         return SC_E_NOMEM;
+    if (p->opt->one_calendar)
+        SC_TRY(calendars_join(p));
     SC_TRY(window_make(p, &w));
     SC_TRY(customers_choose(p, &w, index, &d->customer_count));
     d->first_day = w.first_day;

@@ -21,6 +21,7 @@ struct sc_dataset_options {
     size_t customers_max;    /* 0 = all; the first in file order that cover the window */
     size_t days;             /* length of the window; 0 = from the first to the last day of the file */
     const char *first_day;   /* "2009-03-01", or NULL: chosen (see docs/services/profile.md) */
+    bool one_calendar;       /* meters measured in other years than the first one are moved beside it, by whole weeks */
 };
 /* gz or plain CSV, told by its header line:
  *   meter,date,v00..v47   kWh per half hour that starts there

@@ -85,6 +85,7 @@ static sc_err run_parse(struct report_run *r, struct sc_diag *diag)
     SC_TRY(sc_json_get_str(period, "to", &r->to, diag));
     SC_TRY(sc_json_get_num(r->doc, "duration_s", &r->duration_s, diag));
     SC_TRY(sc_json_get_str(r->doc, "backend", &r->backend, diag));
+    SC_TRY(sc_json_opt_int(r->doc, "restarts", 0, INT64_MAX, &r->restarts, diag));
     SC_TRY(get_array(r->doc, "stations", &r->stations, diag));
     SC_TRY(stations_check(r->stations, diag));
     if (attack == NULL || json_is_null(attack))
@@ -226,14 +227,12 @@ static sc_err audit_parse(struct report_audit *a, struct sc_diag *diag)
     static const char *const check_texts[] = { "check", "result", "detail", NULL };
     static const char *const finding_texts[] = { "kind", "explanation", NULL };
     const json_t *v;
-    const char *verdict;
     int64_t version;
     SC_TRY(sc_json_get_int(a->doc, "version", 1, 1, &version, diag));
     SC_TRY(get_object(a->doc, "verdict", &v, diag));
-    SC_TRY(sc_json_get_str(v, "verdict", &verdict, diag));
-    a->passed = strcmp(verdict, "pass") == 0;
-    if (!a->passed && strcmp(verdict, "fail") != 0)
-        return sc_fail(diag, SC_E_MALFORMED, "member \"verdict\": pass or fail expected");
+    if (!json_is_boolean(json_object_get(v, "passed")))
+        return sc_fail(diag, SC_E_MALFORMED, "member \"passed\": true or false expected");
+    a->passed = json_is_true(json_object_get(v, "passed"));
     SC_TRY(get_count(v, "customer", &a->customer, diag));
     SC_TRY(sc_json_opt_str(v, "auditor", &a->auditor, diag));
     SC_TRY(sc_json_get_str(v, "audited_at", &a->audited_at, diag));

@@ -15,7 +15,7 @@ struct report_run {
     json_t *doc; /* owned */
     const char *title, *data_source, *data_name, *licence; /* licence may be NULL */
     const char *from, *to, *backend;
-    int64_t seed, customers, days, interval_s;
+    int64_t seed, customers, days, interval_s, restarts;
     double duration_s;
     const json_t *stations; /* array of {id, title, instances, counts} */
     const char *attack_kind, *attack_description; /* NULL without an attack */

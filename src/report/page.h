@@ -50,6 +50,8 @@ void report_consumption(struct sc_buf *out, const char *const *day, const double
                         const double *weekday_kw, const double *weekend_kw, size_t slot_count);
 /* "2017-11-05" ... of consecutive days; owned by the caller: free(). */
 char (*report_days(int64_t first_ms, size_t count))[16];
+/* "2017-11-06 to 2017-11-24 (not included)": times at midnight lose their hour. */
+void report_period(struct sc_buf *out, const char *from, const char *to);
 void report_grade(struct sc_buf *out, const char *grade);
 void report_verdict(struct sc_buf *out, enum report_verdict verdict);
 /* The suspicious days of a ranking's entry: each against the own regular and the group's curve; at most `max`. */

@@ -35,9 +35,7 @@ static void head(struct sc_buf *out, const struct report_bill *b, const json_t *
         sc_html_text(out, report_text(ranked, "class"));
     }
     sc_buf_put_str(out, "; ");
-    sc_html_text(out, b->from);
-    sc_buf_put_str(out, " to ");
-    sc_html_text(out, b->to);
+    report_period(out, b->from, b->to);
     sc_buf_put_str(out, "</p></header>\n<main>\n");
 }
 

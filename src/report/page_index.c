@@ -121,10 +121,8 @@ static void head(struct sc_buf *out, const struct report_pages *p)
                         "<a href=\"#bills\">Bills and audits</a><a href=\"#fraud\">Fraud</a></nav><h1>");
     sc_html_text(out, r->title);
     sc_buf_put_str(out, "</h1><p class=\"soft\">");
-    sc_html_text(out, r->from);
-    sc_buf_put_str(out, " to ");
-    sc_html_text(out, r->to);
-    sc_buf_put_fmt(out, " (%" PRId64 " days), a reading every %" PRId64 " minutes. Data: ", r->days, r->interval_s / 60);
+    report_period(out, r->from, r->to);
+    sc_buf_put_fmt(out, ", %" PRId64 " days, a reading every %" PRId64 " minutes. Data: ", r->days, r->interval_s / 60);
     sc_html_text(out, r->data_source);
     sc_buf_put_str(out, ", ");
     sc_html_text(out, r->data_name);
@@ -134,7 +132,10 @@ static void head(struct sc_buf *out, const struct report_pages *p)
     }
     sc_buf_put_str(out, ". The run took ");
     sc_html_number(out, r->duration_s, 1);
-    sc_buf_put_str(out, " s.</p><p class=\"note\"><b>Backend:</b> ");
+    sc_buf_put_str(out, " s");
+    if (r->restarts != 0)
+        sc_buf_put_fmt(out, ", in which %" PRId64 " service%s had to be started again", r->restarts, r->restarts == 1 ? "" : "s");
+    sc_buf_put_str(out, ".</p><p class=\"note\"><b>Backend:</b> ");
     sc_html_text(out, r->backend);
     sc_buf_put_str(out, "</p>");
     if (r->attack_kind != NULL) {

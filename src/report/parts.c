@@ -70,6 +70,20 @@ void report_consumption(struct sc_buf *out, const char *const *day, const double
     sc_buf_put_str(out, "</div>\n");
 }
 
+void report_period(struct sc_buf *out, const char *from, const char *to)
+{
+    const char *const ends[] = { from, to };
+    for (size_t i = 0; i < 2; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "%s", ends[i]);
+        char *midnight = strstr(text, "T00:00:00Z");
+        if (midnight != NULL)
+            *midnight = '\0';
+        sc_html_text(out, text);
+        sc_buf_put_str(out, i == 0 ? " to " : " (not included)");
+    }
+}
+
 void report_grade(struct sc_buf *out, const char *grade)
 {
     static const char *const known[] = { "strong", "weak", "nothing", "unjudged" };
@@ -115,7 +129,7 @@ static void suspicious_day(struct sc_buf *out, const json_t *day)
         return;
     }
     const char *date = report_text(day, "date");
-    const struct sc_svg_chart chart = { .title = date, .unit = "kW", .count = own.count };
+    const struct sc_svg_chart chart = { .title = date, .unit = "kW", .count = own.count, .width = 360, .height = 190 };
     const struct sc_svg_series lines[] = { { .name = "its group", .y = group.v, .style = 2, .dashed = true },
                                            { .name = "own regular", .y = regular.v, .style = 0 },
                                            { .name = "this day", .y = own.v, .style = 3 } };
@@ -128,8 +142,8 @@ void report_suspicious_days(struct sc_buf *out, const json_t *entry, size_t max)
 {
     size_t i;
     const json_t *day;
-    if (json_array_size(json_object_get(entry, "suspicious_days")) == 0)
-        return;
+    if (json_array_size(json_object_get(entry, "suspicious_days")) == 0 || strcmp(report_text(entry, "grade"), "nothing") == 0)
+        return; /* of somebody whom nothing speaks against, no day is suspicious */
     sc_buf_put_str(out, "<div class=\"charts\">");
     json_array_foreach(json_object_get(entry, "suspicious_days"), i, day)
         if (i < max)

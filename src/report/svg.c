@@ -86,7 +86,8 @@ static int decimals_for(double step)
     return fabs(shifted - floor(shifted + 0.5)) > 1e-6 ? decimals + 1 : decimals; /* steps of 2.5 */
 }
 
-static void axis_y(struct sc_buf *out, const struct sc_svg_chart *c, const struct frame *f)
+/* The unit stands in the caption: beside the top tick it would not fit the margin. */
+static void axis_y(struct sc_buf *out, const struct frame *f)
 {
     const int decimals = decimals_for(f->y_step);
     for (unsigned i = 0; (double)i * f->y_step <= f->y_max * (1.0 + 1e-9); i++) {
@@ -95,10 +96,6 @@ static void axis_y(struct sc_buf *out, const struct sc_svg_chart *c, const struc
                        f->left, f->left + f->width, y, y);
         sc_buf_put_fmt(out, "<text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">", f->left - 6.0, y + 4.0);
         sc_html_number(out, (double)i * f->y_step, decimals);
-        if ((double)(i + 1) * f->y_step > f->y_max * (1.0 + 1e-9)) {
-            sc_buf_put_str(out, "\xC2\xA0");
-            sc_html_text(out, c->unit);
-        }
         sc_buf_put_str(out, "</text>");
     }
 }
@@ -129,7 +126,7 @@ static void axis_labels(struct sc_buf *out, const struct sc_svg_chart *c, const 
 
 static void axes(struct sc_buf *out, const struct sc_svg_chart *c, const struct frame *f)
 {
-    axis_y(out, c, f);
+    axis_y(out, f);
     if (c->x == NULL)
         axis_hours(out, f);
     else

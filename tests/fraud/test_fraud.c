@@ -1,6 +1,6 @@
 #include "fraud/evaluate.h"
 #include "fraud/robust.h"
-#include "synthetic.h"
+#include "fraud/synthetic.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 #include "fraud/labelled.h"
 #include "fraud/output.h"
 #include "base/file.h"
-#include "synthetic.h"
+#include "fraud/synthetic.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

@@ -332,7 +332,6 @@ static void a_log_cut_between_two_groups_is_refused(void **state)
     struct test_counter counter = { 0 };
     struct sc_diag diag = { 0 };
     struct sc_kvs *kvs;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf lengths = { 0 };
     unsigned refused = 0;
     (void)state;
     assert_int_equal(sc_store_memory_new(&store), SC_OK);

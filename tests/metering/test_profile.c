@@ -43,6 +43,24 @@ static struct sc_buf small(void)
     return b;
 }
 
+static void meters_of_other_years_are_moved_beside_the_first_by_whole_weeks(void **state)
+{
+    (void)state;
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf b = {0};
+    header(&b, 48);
+    row(&b, "A", "2018-01-01", 48, "1");  /* a Monday */
+    row(&b, "A", "2018-01-20", 48, "1");
+    row(&b, "B", "2014-01-01", 48, "2");  /* a Wednesday, years before */
+    row(&b, "C", "2019-03-07", 48, "3");  /* a Thursday, a year after */
+    row(&b, "D", "2018-01-15", 48, "4");  /* overlaps the first: stays */
+    struct sc_dataset *d = parsed(sc_buf_cstr(&b), &(struct sc_dataset_options){.one_calendar = true});
+    assert_int_equal(sc_dataset_day_count(d), 20);
+    assert_int_equal(sc_dataset_wh(d, 1, 2 * 48), 2000); /* Wednesday 2018-01-03 */
+    assert_int_equal(sc_dataset_wh(d, 2, 3 * 48), 3000); /* Thursday 2018-01-04 */
+    assert_int_equal(sc_dataset_wh(d, 3, 14 * 48), 4000);
+    sc_dataset_free(d);
+}
+
 static void rows_in_any_order_become_contiguous_intervals(void **state)
 {
     (void)state;
@@ -487,6 +505,7 @@ int main(void)
         cmocka_unit_test(the_site_files_scale_and_carry_reactive_energy),
         cmocka_unit_test(figures_come_back_from_what_was_drawn_from_them),
         cmocka_unit_test(figures_survive_json),
+        cmocka_unit_test(meters_of_other_years_are_moved_beside_the_first_by_whole_weeks),
         cmocka_unit_test(the_shipped_figures_load_and_draw),
         cmocka_unit_test(a_customers_series_does_not_depend_on_the_others),
         cmocka_unit_test(theft_begins_on_its_day_and_takes_its_share),
