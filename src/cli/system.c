@@ -157,8 +157,7 @@ const struct sc_system_service *sc_system_find(const struct sc_system *s, const 
     for (size_t i = 0; i < s->service_count; i++)
         if (strcmp(s->service[i].name, name) == 0)
             return &s->service[i];
-    SC_ASSERT(!"no such service");
-    return NULL;
+    sc_assert_failed("the service is part of the system", __FILE__, __LINE__);
 }
 
 /* ---- configurations ---- */

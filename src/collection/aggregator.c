@@ -285,6 +285,12 @@ static void register_metrics(struct aggregator *a)
     a->metric.meters = sc_metrics_gauge(m, "securecloud_aggregator_field_connections", "", "Connections from the field.");
 }
 
+static void uplink_failed(void *arg, const char *peer, const char *why)
+{
+    const struct uplink *u = arg;
+    sc_log_limited(&u->owner->limiter, SC_LOG_WARN, "authenticator not reached peer=%s why=\"%s\"", peer, why);
+}
+
 static sc_err uplinks_start(struct aggregator *a, const struct sc_conn_options *shape, struct sc_diag *diag)
 {
     static const struct sc_conn_events events = { uplink_opened, uplink_message, uplink_drained, uplink_closed };
@@ -301,6 +307,7 @@ static sc_err uplinks_start(struct aggregator *a, const struct sc_conn_options *
         opt.tls = sc_service_tls(a->service);
         opt.events = &events;
         opt.arg = u;
+        opt.failed = uplink_failed;
         SC_TRY(sc_dialer_new(sc_service_loop(a->service), &opt, u->endpoint.id, &u->dialer, diag));
         a->uplink_count++;
     }

@@ -298,6 +298,12 @@ static void mdc_opened(void *arg, struct sc_conn *conn)
     sc_log(SC_LOG_INFO, "MDC connected peer=%s", sc_conn_peer(conn));
 }
 
+static void mdc_failed(void *arg, const char *peer, const char *why)
+{
+    struct authenticator *a = arg;
+    sc_log_limited(&a->limiter, SC_LOG_WARN, "MDC not reached peer=%s why=\"%s\"", peer, why);
+}
+
 static void mdc_closed(void *arg, struct sc_conn *conn, const char *why)
 {
     (void)arg;
@@ -384,7 +390,7 @@ static sc_err authenticator_start(struct sc_service *s, void **state_out, struct
 
     const struct sc_conn_options up = { .host = a->mdc_endpoint.host, .port = a->mdc_endpoint.port,
                                         .tls = sc_service_tls(s), .message_size_max = SC_HEADEND_SIZE_MAX,
-                                        .output_size_max = LINK_OUTPUT_MAX, .events = &mdc_events, .arg = a };
+                                        .output_size_max = LINK_OUTPUT_MAX, .events = &mdc_events, .arg = a, .failed = mdc_failed };
     SC_TRY(sc_dialer_new(sc_service_loop(s), &up, a->mdc_endpoint.id, &a->mdc, diag));
     const struct sc_listener_options down = {
         .conn = { .host = a->listen.host, .port = a->listen.port, .tls = sc_service_tls(s),

@@ -135,8 +135,12 @@ int sc_service_main(int argc, char **argv, const struct sc_service_definition *d
         }
         if (o == 'i')
             identity_dir = optarg;
-        else if (o != 'l' || sc_log_level_parse(optarg, &level) != SC_OK)
+        else if (o != 'l')
+            return 2; /* getopt_long() has said what is wrong */
+        else if (sc_log_level_parse(optarg, &level) != SC_OK) {
+            fprintf(stderr, "%s: \"%s\" is no log level; see --help\n", def->name, optarg);
             return 2;
+        }
     }
     if (identity_dir == NULL || optind != argc) {
         fprintf(stderr, "%s: --identity DIR is required, nothing else; see --help\n", def->name);

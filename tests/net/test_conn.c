@@ -272,6 +272,31 @@ static void what_was_said_before_the_end_is_heard(void **state)
     assert_string_equal(w->server.why, "closed by peer");
 }
 
+/* All of it, and the end behind it, wait in the kernel when reading begins. */
+static void what_arrives_together_with_the_end_is_heard(void **state)
+{
+    struct world *w = *state;
+    uint8_t block[3000] = { 7 };
+    listen_on(w, 0);
+    for (unsigned round = 1; round <= 40; round++) {
+        dial(w, &w->client[0]);
+        assert_true(loop_until(w->loop, first_open, w, WAIT_MS));
+        struct sc_conn *conn = w->server.conn;
+        w->server.messages = 0;
+        w->server.closed = 0;
+        sc_conn_read_pause(conn);
+        for (unsigned i = 0; i < round; i++)
+            assert_ok(sc_conn_send(w->client[0].conn, sc_slice_of(block, round * 67)));
+        for (int i = 0; i < 1000 && sc_conn_output_pending(w->client[0].conn) != 0; i++)
+            loop_for(w->loop, 0);
+        sc_dialer_free(SC_TAKE(w->client[0].dialer));
+        loop_for(w->loop, 1);
+        sc_conn_read_resume(conn);
+        assert_true(loop_until(w->loop, server_closed, w, WAIT_MS));
+        assert_int_equal(w->server.messages, round);
+    }
+}
+
 static void a_pause_delays_the_end_until_all_is_heard(void **state)
 {
     struct world *w = open_pair(state);
@@ -594,6 +619,7 @@ int main(void)
         BOTH(a_full_output_says_again_and_tells_when_drained),
         BOTH(a_paused_connection_hands_over_one_message_a_resume),
         BOTH(what_was_said_before_the_end_is_heard),
+        BOTH(what_arrives_together_with_the_end_is_heard),
         BOTH(a_pause_delays_the_end_until_all_is_heard),
         TLS(a_client_of_another_ca_is_refused),
         TLS(a_server_of_another_ca_is_refused_by_the_dialer),
