@@ -105,7 +105,7 @@ static void print_help(void)
            "                        from the typical-day figures that come with SecureCloud\n"
            "  --annual-mwh E        yearly use of each site, for files of normalised loads\n"
            "  --customers N         how many (default %d, or as many as the file has)\n"
-           "  --days N              how many days (default %d, or a month's worth of the file)\n"
+           "  --days N              how many days (default %d, or all of a shorter file)\n"
            "  --first-day DATE      of the period (default %s, or chosen from the file)\n"
            "  --profile FILE        other typical-day figures (securecloud profile derive)\n"
            "  --out DIR             where results go (default ./out); an earlier demo's results there are replaced\n"
@@ -263,6 +263,12 @@ static sc_err out_prepare(struct demo *d, struct sc_diag *diag)
     return SC_OK;
 }
 
+static sc_err population_again(struct demo *d, struct sc_diag *diag)
+{
+    sc_population_free(SC_TAKE(d->population));
+    return sc_population_new(&d->field, &d->population, diag);
+}
+
 static sc_err field_prepare(struct demo *d, char *profile_path, size_t size, struct sc_diag *diag)
 {
     if (d->field.data_path == NULL) {
@@ -272,22 +278,23 @@ static sc_err field_prepare(struct demo *d, char *profile_path, size_t size, str
         }
         d->field.customers = d->field.customers != 0 ? d->field.customers : DEFAULT_CUSTOMERS;
         d->field.first_day = d->field.first_day != NULL ? d->field.first_day : DEFAULT_FIRST_DAY;
+        d->field.days = d->field.days != 0 ? d->field.days : DEFAULT_DAYS;
     }
-    d->field.days = d->field.days != 0 ? d->field.days : DEFAULT_DAYS;
-    if (d->attack == SC_ATTACK_STEAL)
-        d->field.thief = d->attack_customer != 0 ? d->attack_customer : 1;
     SC_TRY(sc_population_new(&d->field, &d->population, diag));
-    const size_t count = sc_population_count(d->population);
-    if (d->attack == SC_ATTACK_STEAL && d->attack_customer == 0) { /* somebody in the middle, now that we know how many */
-        d->field.thief = d->attack_customer = 1 + count / 2;
-        sc_population_free(SC_TAKE(d->population));
-        SC_TRY(sc_population_new(&d->field, &d->population, diag));
+    const size_t day_intervals = 86400 / sc_population_interval_s(d->population);
+    if (d->field.days == 0 && sc_population_interval_count(d->population) > DEFAULT_DAYS * day_intervals) {
+        d->field.days = DEFAULT_DAYS; /* of a long file, a month */
+        SC_TRY(population_again(d, diag));
     }
+    const size_t count = sc_population_count(d->population);
     if (d->attack != SC_ATTACK_NONE && d->attack_customer == 0)
-        d->attack_customer = 1 + count / 2;
+        d->attack_customer = 1 + count / 2; /* somebody in the middle */
     if (d->attack_customer > count)
         return sc_fail(diag, SC_E_USAGE, "--attack: there is no customer %" PRIu64 ", only %zu", d->attack_customer, count);
-    return SC_OK;
+    if (d->attack != SC_ATTACK_STEAL)
+        return SC_OK;
+    d->field.thief = d->attack_customer;
+    return population_again(d, diag);
 }
 
 /* ---- running ---- */
