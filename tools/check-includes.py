@@ -10,11 +10,11 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "crypto", "net", "service", "store", "kvs", "sql", "metering", "collection", "field", "billing",
+FLOORS = ["base", "crypto", "net", "service", "store", "kvs", "sql", "cascadb", "metering", "collection", "field", "billing",
           "fraud", "report", "cli"]
 # The engines know nothing of the energy business, and what a meter is knows nothing of sockets.
-APART = {"kvs": {"metering"}, "sql": {"metering"}, "metering": {"net", "service"}}
-DATABASE_CLIENTS = {"service", "sql", "collection", "billing", "fraud", "cli"}
+APART = {"kvs": {"metering"}, "sql": {"metering", "net", "service"}, "metering": {"net", "service"}}
+DATABASE_CLIENTS = {"service", "cascadb", "collection", "billing", "fraud", "cli"}
 HOMES = [  # (header, rooms that may include it)
     (re.compile(r"openssl/"), {"crypto", "net"}),
     (re.compile(r"event2/|event\.h"), {"net"}),

@@ -392,7 +392,7 @@ static sc_err job_add_lower(struct job *j)
     size_t first;
     const struct kvs_level *lower = &j->version->levels[j->level_out];
     const size_t count = kvs_level_overlap(lower, smallest, largest, &first);
-    return job_add(j, lower->tables + first, count);
+    return count == 0 ? SC_OK : job_add(j, lower->tables + first, count); /* an empty level has no array */
 }
 
 static sc_err job_pick(struct sc_kvs *kvs, struct job *j)
