@@ -7,7 +7,7 @@
 #include "service/metrics.h"
 #include "sql/sql.h"
 
-#include <jansson.h>
+#include "base/json.h"
 
 struct pg_server_options {
     const char *host;       /* numeric address */
