@@ -35,7 +35,7 @@ fuzz: deps-test
 	@tools/fuzz.sh $${FUZZ_SECONDS:-60}
 
 format:
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@git ls-files "*.c" | xargs clang-format -i
 
 tidy: build
 	@git ls-files 'src/*.c' | xargs -n 8 -P 2 clang-tidy -p $(BUILD) --quiet

@@ -14,7 +14,7 @@ struct sc_arena_chunk {
 
 void sc_arena_init(struct sc_arena *arena, size_t size_max)
 {
-    *arena = (struct sc_arena){ .size_max = size_max };
+    *arena = (struct sc_arena){.size_max = size_max};
 }
 
 static void free_chain(struct sc_arena_chunk *c)
@@ -60,7 +60,7 @@ void *sc_arena_alloc(struct sc_arena *arena, size_t size)
         c = malloc(sizeof *c + capacity);
         if (c == NULL)
             return NULL;
-        *c = (struct sc_arena_chunk){ .next = arena->head, .capacity = capacity };
+        *c = (struct sc_arena_chunk){.next = arena->head, .capacity = capacity};
         arena->head = c;
     }
     void *p = c->data + c->used;
@@ -84,5 +84,5 @@ struct sc_slice sc_arena_copy(struct sc_arena *arena, struct sc_slice s)
     uint8_t *p = sc_arena_alloc(arena, s.size != 0 ? s.size : 1);
     if (p != NULL && s.size != 0)
         memcpy(p, s.ptr, s.size);
-    return (struct sc_slice){ p, p != NULL ? s.size : 0 };
+    return (struct sc_slice){p, p != NULL ? s.size : 0};
 }

@@ -6,7 +6,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the loads and stores 
 
 void sc_buf_init(struct sc_buf *buf, size_t size_max)
 {
-    *buf = (struct sc_buf){ .size_max = size_max };
+    *buf = (struct sc_buf){.size_max = size_max};
 }
 
 void sc_buf_deinit(struct sc_buf *buf)
@@ -14,7 +14,7 @@ void sc_buf_deinit(struct sc_buf *buf)
     if (buf == NULL)
         return;
     free(buf->ptr);
-    *buf = (struct sc_buf){ .size_max = buf->size_max };
+    *buf = (struct sc_buf){.size_max = buf->size_max};
 }
 
 void sc_buf_wipe(struct sc_buf *buf)
@@ -105,7 +105,7 @@ void sc_buf_put_u8(struct sc_buf *buf, uint8_t v)
 
 void sc_buf_put_u16be(struct sc_buf *buf, uint16_t v)
 {
-    const uint8_t b[2] = { (uint8_t)(v >> 8), (uint8_t)v };
+    const uint8_t b[2] = {(uint8_t)(v >> 8), (uint8_t)v};
     sc_buf_put_bytes(buf, sc_slice_of(b, sizeof b));
 }
 
@@ -181,7 +181,7 @@ sc_err sc_reader_get_bytes(struct sc_reader *r, size_t size, struct sc_slice *ou
 {
     if (size > (size_t)(r->end - r->cur)) /* compare with what is left; never add what was read */
         return SC_E_MALFORMED;
-    *out = (struct sc_slice){ r->cur, size };
+    *out = (struct sc_slice){r->cur, size};
     r->cur += size;
     return SC_OK;
 }

@@ -21,7 +21,7 @@ static int64_t system_mono_us(void *self)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-const struct sc_clock sc_clock_system = { system_wall_ms, system_mono_us, NULL };
+const struct sc_clock sc_clock_system = {system_wall_ms, system_mono_us, NULL};
 
 static int64_t manual_wall_ms(void *self)
 {
@@ -35,7 +35,7 @@ static int64_t manual_mono_us(void *self)
 
 struct sc_clock sc_clock_of_manual(struct sc_clock_manual *m)
 {
-    return (struct sc_clock){ manual_wall_ms, manual_mono_us, m };
+    return (struct sc_clock){manual_wall_ms, manual_mono_us, m};
 }
 
 static uint64_t splitmix64(uint64_t *x)
@@ -164,7 +164,7 @@ static bool take_char(const char **p, char c)
 
 sc_err sc_civil_parse(const char *text, int64_t *wall_ms_out)
 {
-    struct sc_civil c = { 0 };
+    struct sc_civil c = {0};
     const char *p = text;
     if (!take_digits(&p, 4, &c.year) || !take_char(&p, '-') || !take_digits(&p, 2, &c.month) || !take_char(&p, '-') ||
         !take_digits(&p, 2, &c.day))

@@ -71,7 +71,7 @@ sc_err sc_fd_write_all(int fd, struct sc_slice s, struct sc_diag *diag)
             continue;
         if (n < 0)
             return sc_fail_errno(diag, SC_E_IO, "write");
-        s = (struct sc_slice){ s.ptr + n, s.size - (size_t)n };
+        s = (struct sc_slice){s.ptr + n, s.size - (size_t)n};
     }
     return SC_OK;
 }

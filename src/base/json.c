@@ -21,7 +21,7 @@ sc_err sc_json_parse(struct sc_slice text, json_t **doc_out, struct sc_diag *dia
 
 sc_err sc_json_read(const char *path, size_t size_max, json_t **doc_out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = { .size_max = size_max };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = {.size_max = size_max};
     SC_TRY(sc_file_read(path, size_max, &text, diag));
     return sc_context(diag, sc_json_parse(sc_buf_slice(&text), doc_out, diag), "%s", path);
 }

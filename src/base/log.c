@@ -20,7 +20,7 @@ void sc_log_init(const char *component, enum sc_log_level min_level)
 
 sc_err sc_log_level_parse(const char *text, enum sc_log_level *out)
 {
-    static const char *const names[] = { "debug", "info", "warn", "error" };
+    static const char *const names[] = {"debug", "info", "warn", "error"};
     for (int i = 0; i < 4; i++) {
         if (strcmp(text, names[i]) == 0) {
             *out = (enum sc_log_level)i;
@@ -32,7 +32,7 @@ sc_err sc_log_level_parse(const char *text, enum sc_log_level *out)
 
 static void log_va(enum sc_log_level level, const char *fmt, va_list ap)
 {
-    static const char *const names[] = { "debug", "info", "warn", "error" };
+    static const char *const names[] = {"debug", "info", "warn", "error"};
     char line[1400];
     char when[SC_TIME_TEXT_SIZE];
     int n = snprintf(line, sizeof line, "%s %-5s %s: ", sc_time_text(sc_wall_ms(&sc_clock_system), when), names[level],
@@ -66,7 +66,7 @@ void sc_log_limited(struct sc_log_limiter *lim, enum sc_log_level level, const c
     if (second != lim->second) {
         if (lim->suppressed != 0)
             sc_log(level, "%u similar records suppressed", lim->suppressed);
-        *lim = (struct sc_log_limiter){ .second = second };
+        *lim = (struct sc_log_limiter){.second = second};
     }
     if (lim->used >= BURST_PER_SECOND) {
         lim->suppressed++;

@@ -2,13 +2,13 @@
 
 void sc_u32map_init(struct sc_u32map *m, uint32_t seed)
 {
-    *m = (struct sc_u32map){ .seed = seed };
+    *m = (struct sc_u32map){.seed = seed};
 }
 
 void sc_u32map_deinit(struct sc_u32map *m)
 {
     free(m->slots);
-    *m = (struct sc_u32map){ .seed = m->seed };
+    *m = (struct sc_u32map){.seed = m->seed};
 }
 
 static size_t probe(const struct sc_u32map *m, uint32_t key)
@@ -30,7 +30,7 @@ void *sc_u32map_get(const struct sc_u32map *m, uint32_t key)
 
 static sc_err grow(struct sc_u32map *m)
 {
-    struct sc_u32map bigger = { .seed = m->seed, .capacity = m->capacity != 0 ? m->capacity * 2 : 64 };
+    struct sc_u32map bigger = {.seed = m->seed, .capacity = m->capacity != 0 ? m->capacity * 2 : 64};
     bigger.slots = calloc(bigger.capacity, sizeof *bigger.slots);
     if (bigger.slots == NULL)
         return SC_E_NOMEM;
@@ -49,7 +49,7 @@ sc_err sc_u32map_put(struct sc_u32map *m, uint32_t key, void *value)
         SC_TRY(grow(m));
     struct sc_u32map_slot *slot = &m->slots[probe(m, key)];
     m->count += !slot->used;
-    *slot = (struct sc_u32map_slot){ key, true, value };
+    *slot = (struct sc_u32map_slot){key, true, value};
     return SC_OK;
 }
 

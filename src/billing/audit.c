@@ -94,7 +94,7 @@ static sc_err certified_key(const struct audit *a, struct sc_verifier **out, str
 
 static sc_err check_certificate(struct audit *a, struct sc_diag *diag)
 {
-    struct sc_diag why = { 0 };
+    struct sc_diag why = {0};
     const sc_err err = certified_key(a, &a->verifier, &why);
     if (err == SC_E_NOMEM)
         return sc_fail(diag, err, "%s", sc_diag_text(&why, err));
@@ -187,7 +187,7 @@ static sc_err take_row(struct audit *a, const struct sc_audit_row *in)
 {
     const struct sc_bill_period *p = &a->opt->claim->requested;
     struct sc_verdict *v = a->verdict;
-    struct audit_row row = { .has_time = in->has_timestamp, .stands_ms = in->timestamp_ms };
+    struct audit_row row = {.has_time = in->has_timestamp, .stands_ms = in->timestamp_ms};
     if (in->has_timestamp && in->timestamp_ms < p->from_ms) {
         if (in->timestamp_ms != p->from_ms - a->step_ms || in->broken != NULL)
             return SC_OK; /* not of this period */
@@ -212,7 +212,7 @@ static sc_err take_row(struct audit *a, const struct sc_audit_row *in)
 static sc_err take_rows(struct audit *a, const struct sc_audit_rows *rows, struct sc_diag *diag)
 {
     for (;;) {
-        struct sc_audit_row row = { 0 };
+        struct sc_audit_row row = {0};
         bool end = false;
         SC_TRY(rows->next(rows->self, &row, &end, diag));
         if (end)
@@ -240,8 +240,7 @@ static void find_t0(struct audit *a)
     size_t votes = 0;
     int64_t t0;
     for (size_t i = 0; i < a->row_count; i++) {
-        if (a->rows[i].state != ROW_GENUINE ||
-            !t0_of(a, a->rows[i].reading.sequence, a->rows[i].reading.start_ms, &t0))
+        if (a->rows[i].state != ROW_GENUINE || !t0_of(a, a->rows[i].reading.sequence, a->rows[i].reading.start_ms, &t0))
             continue;
         if (votes == 0) {
             a->t0_ms = t0;
@@ -262,8 +261,7 @@ static sc_err judge_pending(struct audit *a)
         if (row->state != ROW_PENDING)
             continue;
         int64_t start;
-        const struct sc_slice signature =
-            sc_slice_of(a->signatures.ptr + row->signature_offset, row->signature_size);
+        const struct sc_slice signature = sc_slice_of(a->signatures.ptr + row->signature_offset, row->signature_size);
         row->state = ROW_ALTERED;
         if (!audit_start_of(a, row->reading.sequence, &start) || start == row->stands_ms)
             continue;
@@ -320,8 +318,9 @@ static sc_err recompute(const struct audit *a, const struct sc_reading *const *o
 static void check_billed(struct audit *a, const struct sc_bill *bill)
 {
     const struct sc_bill_claim *c = a->opt->claim;
-    const bool same = bill->from_ms == c->from_ms && bill->to_ms == c->to_ms && bill->reading_count == c->reading_count &&
-                      bill->first_sequence == c->first_sequence && bill->last_sequence == c->last_sequence;
+    const bool same = bill->from_ms == c->from_ms && bill->to_ms == c->to_ms &&
+                      bill->reading_count == c->reading_count && bill->first_sequence == c->first_sequence &&
+                      bill->last_sequence == c->last_sequence;
     if (same)
         audit_result(a, SC_AUDIT_CHECK_BILLED, true, "%" PRIu64 " readings, sequences %" PRIu64 " to %" PRIu64,
                      bill->reading_count, bill->first_sequence, bill->last_sequence);
@@ -361,9 +360,9 @@ static const char *member_text(const json_t *doc, const char *member)
 
 static sc_err check_amount(struct audit *a, const struct sc_bill *bill)
 {
-    static const char *const amounts[] = { "total", "energy_kwh", "lines", "subtotal", "taxes",
-                                           "taxed", "cosip",      "currency", NULL };
-    static const char *const terms[] = { "contract", NULL };
+    static const char *const amounts[] = {"total", "energy_kwh", "lines",    "subtotal", "taxes",
+                                          "taxed", "cosip",      "currency", NULL};
+    static const char *const terms[] = {"contract", NULL};
     SC_CLEANUP(sc_json_freep) json_t *own = NULL;
     SC_TRY(sc_bill_to_json(bill, NULL, &own));
     const json_t *claimed = a->opt->claim->doc;
@@ -375,17 +374,18 @@ static sc_err check_amount(struct audit *a, const struct sc_bill *bill)
                      other, member_text(claimed, "total"), member_text(own, "total"));
     const bool same_terms = a->opt->contract != NULL && member_differs(claimed, own, terms) == NULL;
     audit_result(a, SC_AUDIT_CHECK_CONTRACT, same_terms, "%s",
-                 a->opt->contract == NULL ? "the database holds no contract of this customer; the bill's terms were used"
+                 a->opt->contract == NULL
+                     ? "the database holds no contract of this customer; the bill's terms were used"
                  : same_terms ? "phases and contracted demand are the database's"
-                            : "phases or contracted demand are not the database's");
+                              : "phases or contracted demand are not the database's");
     return SC_OK;
 }
 
 static sc_err check_bill(struct audit *a, const struct sc_reading *const *ordered, size_t count)
 {
-    static const enum sc_audit_check_id ids[] = { SC_AUDIT_CHECK_BILLED, SC_AUDIT_CHECK_HASH, SC_AUDIT_CHECK_AMOUNT,
-                                                  SC_AUDIT_CHECK_REGISTERS, SC_AUDIT_CHECK_CONTRACT };
-    struct sc_diag why = { 0 };
+    static const enum sc_audit_check_id ids[] = {SC_AUDIT_CHECK_BILLED, SC_AUDIT_CHECK_HASH, SC_AUDIT_CHECK_AMOUNT,
+                                                 SC_AUDIT_CHECK_REGISTERS, SC_AUDIT_CHECK_CONTRACT};
+    struct sc_diag why = {0};
     SC_CLEANUP(sc_bill_freep) struct sc_bill *bill = NULL;
     const sc_err err = recompute(a, ordered, count, &bill, &why);
     if (err == SC_E_NOMEM)
@@ -429,7 +429,7 @@ sc_err sc_audit_run(const struct sc_audit_options *opt, const struct sc_audit_ro
                     struct sc_diag *diag)
 {
     const struct sc_bill_claim *claim = opt->claim;
-    SC_CLEANUP(audit_deinit) struct audit a = { .opt = opt, .step_ms = (int64_t)claim->requested.interval_s * 1000 };
+    SC_CLEANUP(audit_deinit) struct audit a = {.opt = opt, .step_ms = (int64_t)claim->requested.interval_s * 1000};
     SC_TRY(sc_bill_period_check(&claim->requested, diag));
     a.verdict = calloc(1, sizeof *a.verdict);
     if (a.verdict == NULL)

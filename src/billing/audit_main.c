@@ -14,10 +14,12 @@ static const char usage[] =
     "       securecloud-audit --identity DIR --institute FILE --tariff FILE... --all --bills DIR --out-dir DIR\n"
     "       securecloud-audit check FILE --auditor FILE\n"
     "\n"
-    "Judges bills from the rows of the database, trusting nothing but the metrology institute's root certificate and the\n"
+    "Judges bills from the rows of the database, trusting nothing but the metrology institute's root certificate and "
+    "the\n"
     "auditor's own tariff: meter certificate, every signature, completeness, registers, measurement hash, amount.\n"
     "\n"
-    "  --identity DIR     the auditor's certificate and key (the verdict is signed with it), and where the database is\n"
+    "  --identity DIR     the auditor's certificate and key (the verdict is signed with it), and where the database "
+    "is\n"
     "  --institute FILE   the institute's root certificate (PEM)\n"
     "  --tariff FILE      the auditor's own tariff, or a directory of them; several may be given\n"
     "  --bill FILE        one bill;  --all --bills DIR  every *.json of a directory\n"
@@ -40,23 +42,33 @@ static void options_deinit(struct options *o)
     sc_tariffs_deinit(&o->tariffs);
 }
 
-enum option_id { O_ALL = 256, O_AUDITOR, O_BILL, O_BILLS, O_HELP, O_IDENTITY, O_INSTITUTE, O_OUT, O_OUT_DIR, O_STRICT,
-              O_TARIFF, O_VERSION };
-static const struct option long_options[] = {
-    { "all", no_argument, NULL, O_ALL },
-    { "auditor", required_argument, NULL, O_AUDITOR },
-    { "bill", required_argument, NULL, O_BILL },
-    { "bills", required_argument, NULL, O_BILLS },
-    { "help", no_argument, NULL, O_HELP },
-    { "identity", required_argument, NULL, O_IDENTITY },
-    { "institute", required_argument, NULL, O_INSTITUTE },
-    { "out", required_argument, NULL, O_OUT },
-    { "out-dir", required_argument, NULL, O_OUT_DIR },
-    { "strict", no_argument, NULL, O_STRICT },
-    { "tariff", required_argument, NULL, O_TARIFF },
-    { "version", no_argument, NULL, O_VERSION },
-    { NULL, 0, NULL, 0 }
+enum option_id {
+    O_ALL = 256,
+    O_AUDITOR,
+    O_BILL,
+    O_BILLS,
+    O_HELP,
+    O_IDENTITY,
+    O_INSTITUTE,
+    O_OUT,
+    O_OUT_DIR,
+    O_STRICT,
+    O_TARIFF,
+    O_VERSION
 };
+static const struct option long_options[] = {{"all", no_argument, NULL, O_ALL},
+                                             {"auditor", required_argument, NULL, O_AUDITOR},
+                                             {"bill", required_argument, NULL, O_BILL},
+                                             {"bills", required_argument, NULL, O_BILLS},
+                                             {"help", no_argument, NULL, O_HELP},
+                                             {"identity", required_argument, NULL, O_IDENTITY},
+                                             {"institute", required_argument, NULL, O_INSTITUTE},
+                                             {"out", required_argument, NULL, O_OUT},
+                                             {"out-dir", required_argument, NULL, O_OUT_DIR},
+                                             {"strict", no_argument, NULL, O_STRICT},
+                                             {"tariff", required_argument, NULL, O_TARIFF},
+                                             {"version", no_argument, NULL, O_VERSION},
+                                             {NULL, 0, NULL, 0}};
 
 static sc_err take_option(struct options *o, int option, const char *value, struct sc_diag *diag)
 {
@@ -64,12 +76,10 @@ static sc_err take_option(struct options *o, int option, const char *value, stru
         int option;
         bool *flag;
         const char **text;
-    } places[] = { { O_ALL, &o->all, NULL },           { O_STRICT, &o->strict, NULL },
-                   { O_HELP, &o->help, NULL },         { O_VERSION, &o->version, NULL },
-                   { O_AUDITOR, NULL, &o->auditor },   { O_BILL, NULL, &o->bill },
-                   { O_BILLS, NULL, &o->bills },       { O_IDENTITY, NULL, &o->identity },
-                   { O_INSTITUTE, NULL, &o->institute }, { O_OUT, NULL, &o->out },
-                   { O_OUT_DIR, NULL, &o->out_dir } };
+    } places[] = {{O_ALL, &o->all, NULL},         {O_STRICT, &o->strict, NULL},     {O_HELP, &o->help, NULL},
+                  {O_VERSION, &o->version, NULL}, {O_AUDITOR, NULL, &o->auditor},   {O_BILL, NULL, &o->bill},
+                  {O_BILLS, NULL, &o->bills},     {O_IDENTITY, NULL, &o->identity}, {O_INSTITUTE, NULL, &o->institute},
+                  {O_OUT, NULL, &o->out},         {O_OUT_DIR, NULL, &o->out_dir}};
     if (option == O_TARIFF)
         return sc_tariffs_add(&o->tariffs, value, diag);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
@@ -136,23 +146,23 @@ static sc_err judge(const struct auditor *a, const struct sc_bill_claim *claim, 
                     struct sc_verdict **out, struct sc_diag *diag)
 {
     struct sc_billing_customer c;
-    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = { 0 };
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = {0};
     SC_CLEANUP(sc_row_stream_freep) struct sc_row_stream *stream = NULL;
     /* an operator who deletes or spoils the customer's row must not escape the audit by it */
     const sc_err known = sc_billing_customer_load(a->db, claim->client_id, &c, NULL);
     if (known != SC_OK && known != SC_E_NOT_FOUND && known != SC_E_MALFORMED)
         return sc_fail(diag, known, "database: customer %" PRId64, claim->client_id);
     SC_TRY(sc_billing_meter_load(a->db, claim->meter, &meter, diag));
-    const struct sc_audit_options opt = { .claim = claim,
-                                          .bill_hash = *bill_hash,
-                                          .tariff = tariff_of(&a->o->tariffs, claim),
-                                          .contract = known == SC_OK ? &c.contract : NULL,
-                                          .certificate = sc_buf_slice(&meter.certificate),
-                                          .institute = a->institute };
+    const struct sc_audit_options opt = {.claim = claim,
+                                         .bill_hash = *bill_hash,
+                                         .tariff = tariff_of(&a->o->tariffs, claim),
+                                         .contract = known == SC_OK ? &c.contract : NULL,
+                                         .certificate = sc_buf_slice(&meter.certificate),
+                                         .institute = a->institute};
     const int64_t before_ms = (int64_t)claim->requested.interval_s * 1000;
     SC_TRY(sc_row_stream_new(a->db, claim->client_id, claim->requested.from_ms - before_ms, claim->requested.to_ms,
                              &stream, diag));
-    const struct sc_audit_rows rows = { sc_row_stream_next, stream };
+    const struct sc_audit_rows rows = {sc_row_stream_next, stream};
     return sc_audit_run(&opt, &rows, out, diag);
 }
 
@@ -180,7 +190,7 @@ static sc_err write_verdict(const struct auditor *a, const struct sc_verdict *v,
 
 static sc_err audit_bill(struct auditor *a, const char *bill_path, const char *out_path, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = { .size_max = SC_BILL_SIZE_MAX };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = {.size_max = SC_BILL_SIZE_MAX};
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
     SC_CLEANUP(sc_verdict_freep) struct sc_verdict *v = NULL;
     struct sc_bill_claim claim;
@@ -225,7 +235,7 @@ static sc_err audit_all(struct auditor *a, struct sc_diag *diag)
     int failed = 0;
     sc_err err = SC_OK;
     for (int i = 0; i < count && err == SC_OK; i++) {
-        struct sc_diag why = { 0 };
+        struct sc_diag why = {0};
         const sc_err one = audit_named(a, names[i]->d_name, &why);
         if (one == SC_E_AGAIN || one == SC_E_NOMEM)
             err = sc_fail(diag, one, "%s", sc_diag_text(&why, one));
@@ -257,7 +267,7 @@ static sc_err run_audit(const struct options *o, bool *all_passed_out, struct sc
     SC_TRY(need(o->all ? o->out_dir : o->out, o->all ? "--out-dir" : "--out", diag));
     if (o->file != NULL)
         return sc_fail(diag, SC_E_USAGE, "\"%s\" is not a command; see --help", o->file);
-    SC_CLEANUP(auditor_deinit) struct auditor a = { .o = o };
+    SC_CLEANUP(auditor_deinit) struct auditor a = {.o = o};
     SC_TRY(auditor_open(&a, diag));
     SC_TRY(o->all ? audit_all(&a, diag) : audit_bill(&a, o->bill, o->out, diag));
     *all_passed_out = a.failed_verdicts == 0;
@@ -283,8 +293,8 @@ static sc_err run_check(const struct options *o, bool *passed_out, struct sc_dia
 
 int main(int argc, char **argv)
 {
-    SC_CLEANUP(options_deinit) struct options o = { 0 };
-    struct sc_diag diag = { 0 };
+    SC_CLEANUP(options_deinit) struct options o = {0};
+    struct sc_diag diag = {0};
     bool passed = true;
     sc_log_init(name, SC_LOG_INFO);
     const bool check = argc > 1 && strcmp(argv[1], "check") == 0;

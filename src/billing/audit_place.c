@@ -18,10 +18,10 @@
 #include <stdio.h>
 
 struct slot {
-    const struct audit_row *home;   /* its own reading, in its place */
+    const struct audit_row *home;    /* its own reading, in its place */
     const struct audit_row *strayed; /* its own reading, elsewhere; one in a slot is preferred to one off the grid */
-    bool occupied;                  /* some row stands here */
-    bool moved;                     /* explained by the reading that was moved away */
+    bool occupied;                   /* some row stands here */
+    bool moved;                      /* explained by the reading that was moved away */
 };
 
 struct place {
@@ -65,9 +65,12 @@ static sc_err add_finding(struct place *p, const struct sc_audit_finding *f)
 /* A finding about the interval where the row stands. */
 static sc_err find_here(struct place *p, enum sc_audit_kind kind, const struct audit_row *row, const char *why)
 {
-    struct sc_audit_finding f = { .kind = kind, .has_start = row->has_time, .start_ms = row->stands_ms,
-                                  .has_found = row->has_time, .found_ms = row->stands_ms,
-                                  .found_sequence = row->reading.sequence };
+    struct sc_audit_finding f = {.kind = kind,
+                                 .has_start = row->has_time,
+                                 .start_ms = row->stands_ms,
+                                 .has_found = row->has_time,
+                                 .found_ms = row->stands_ms,
+                                 .found_sequence = row->reading.sequence};
     if (row->has_time)
         f.sequence = audit_sequence_of(p->a, row->stands_ms);
     snprintf(f.why, sizeof f.why, "%s", why);
@@ -77,9 +80,13 @@ static sc_err find_here(struct place *p, enum sc_audit_kind kind, const struct a
 /* A finding about the interval that the row's reading belongs to. */
 static sc_err find_own(struct place *p, enum sc_audit_kind kind, const struct audit_row *row, const char *what)
 {
-    struct sc_audit_finding f = { .kind = kind, .has_start = true, .start_ms = row->reading.start_ms,
-                                  .sequence = row->reading.sequence, .has_found = true, .found_ms = row->stands_ms,
-                                  .found_sequence = row->reading.sequence };
+    struct sc_audit_finding f = {.kind = kind,
+                                 .has_start = true,
+                                 .start_ms = row->reading.start_ms,
+                                 .sequence = row->reading.sequence,
+                                 .has_found = true,
+                                 .found_ms = row->stands_ms,
+                                 .found_sequence = row->reading.sequence};
     char text[SC_TIME_TEXT_SIZE];
     snprintf(f.why, sizeof f.why, "%s %s", what, sc_time_text(row->stands_ms, text));
     return add_finding(p, &f);
@@ -193,7 +200,7 @@ static sc_err place_slot(struct place *p, size_t index)
     p->missing += s->strayed == NULL;
     if (s->occupied || s->moved)
         return SC_OK;
-    struct sc_audit_finding f = { .kind = SC_AUDIT_DROPPED, .has_start = true, .start_ms = slot_start(p, index) };
+    struct sc_audit_finding f = {.kind = SC_AUDIT_DROPPED, .has_start = true, .start_ms = slot_start(p, index)};
     char text[SC_TIME_TEXT_SIZE];
     f.sequence = audit_sequence_of(p->a, f.start_ms);
     if (s->strayed != NULL)
@@ -223,11 +230,10 @@ static void check_places(struct place *p)
         audit_result(p->a, SC_AUDIT_CHECK_SIGNATURES, false, "%" PRIu64 " rows, more than %zu: the rest was not read",
                      v->row_count, sc_audit_rows_max(p->period));
     else
-        audit_result(p->a, SC_AUDIT_CHECK_SIGNATURES, untrue == 0,
-                     "%" PRIu64 " rows: %" PRIu64 " altered, %" PRIu64 " foreign, %" PRIu64 " replayed, %" PRIu64
-                     " reordered",
-                     v->row_count, n[SC_AUDIT_ALTERED], n[SC_AUDIT_FOREIGN], n[SC_AUDIT_REPLAYED],
-                     n[SC_AUDIT_REORDERED]);
+        audit_result(
+            p->a, SC_AUDIT_CHECK_SIGNATURES, untrue == 0,
+            "%" PRIu64 " rows: %" PRIu64 " altered, %" PRIu64 " foreign, %" PRIu64 " replayed, %" PRIu64 " reordered",
+            v->row_count, n[SC_AUDIT_ALTERED], n[SC_AUDIT_FOREIGN], n[SC_AUDIT_REPLAYED], n[SC_AUDIT_REORDERED]);
     const bool complete = p->missing == 0 && n[SC_AUDIT_DROPPED] == 0 && n[SC_AUDIT_DUPLICATED] == 0;
     audit_result(p->a, SC_AUDIT_CHECK_COMPLETE, complete,
                  "%" PRIu64 " intervals expected: %" PRIu64 " in place, %" PRIu64 " lost, %" PRIu64 " twice",
@@ -267,7 +273,7 @@ static sc_err place_all(struct place *p)
 
 sc_err audit_place(struct audit *a, const struct sc_reading ***ordered_out, size_t *ordered_count_out)
 {
-    struct place p = { .a = a, .period = &a->opt->claim->requested };
+    struct place p = {.a = a, .period = &a->opt->claim->requested};
     p.slot_count = (size_t)((p.period->to_ms - p.period->from_ms) / a->step_ms);
     SC_CLEANUP(sc_freep) struct slot *slots = calloc(p.slot_count, sizeof *slots);
     if (slots == NULL)

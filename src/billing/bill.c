@@ -83,8 +83,8 @@ void sc_biller_refuse(struct sc_biller *b)
     b->bill->refused_count++;
 }
 
-void sc_biller_observe(struct sc_biller *b, sc_err (*each)(void *self, const struct sc_reading *r, const struct sc_hash *leaf),
-                       void *self)
+void sc_biller_observe(struct sc_biller *b,
+                       sc_err (*each)(void *self, const struct sc_reading *r, const struct sc_hash *leaf), void *self)
 {
     b->observe = each;
     b->observer = self;
@@ -203,20 +203,23 @@ sc_err sc_biller_add(struct sc_biller *b, const struct sc_reading *r, struct sc_
         return SC_OK;
     }
     if (bill->reading_count == 0 && r->sequence == 1)
-        bill->opening = (struct sc_bill_opening){ .known = true };
+        bill->opening = (struct sc_bill_opening){.known = true};
     else if (bill->reading_count == 0 && bill->opening.known && bill->opening.sequence + 1 != r->sequence)
-        bill->opening = (struct sc_bill_opening){ 0 }; /* not the neighbour of the first reading billed */
+        bill->opening = (struct sc_bill_opening){0}; /* not the neighbour of the first reading billed */
     const uint64_t wh = sc_reading_energy_wh(r);
     bool known;
     int64_t varh[2];
     for (size_t i = 0; i < 2; i++) {
-        const int64_t step = register_step(b, r, (size_t)SC_ATTR_ENERGY_INDUCTIVE_VARH - SC_READING_FLOAT_COUNT + i, &known);
+        const int64_t step =
+            register_step(b, r, (size_t)SC_ATTR_ENERGY_INDUCTIVE_VARH - SC_READING_FLOAT_COUNT + i, &known);
         varh[i] = step > 0 ? step : 0;
     }
     char text[SC_TIME_TEXT_SIZE];
-    const struct sc_usage_interval in = { .start_ms = r->start_ms, .interval_s = r->interval_s,
-                                          .energy_wh = wh > INT64_MAX ? INT64_MAX : (int64_t)wh,
-                                          .inductive_varh = varh[0], .capacitive_varh = varh[1] };
+    const struct sc_usage_interval in = {.start_ms = r->start_ms,
+                                         .interval_s = r->interval_s,
+                                         .energy_wh = wh > INT64_MAX ? INT64_MAX : (int64_t)wh,
+                                         .inductive_varh = varh[0],
+                                         .capacitive_varh = varh[1]};
     const sc_err err = sc_usage_add(&b->usage, &in);
     if (err != SC_OK)
         return sc_fail(diag, err, "customer %" PRId64 ", %s: %" PRIu64 " Wh in one interval", bill->contract.client_id,

@@ -120,9 +120,9 @@ static json_t *taxes_json(const struct sc_charges *c, bool *ok)
     const struct {
         const char *name;
         int64_t rate, cents;
-    } taxes[] = { { "icms", c->icms_rate, c->icms_cents },
-                  { "pis", c->pis_rate, c->pis_cents },
-                  { "cofins", c->cofins_rate, c->cofins_cents } };
+    } taxes[] = {{"icms", c->icms_rate, c->icms_cents},
+                 {"pis", c->pis_rate, c->pis_cents},
+                 {"cofins", c->cofins_rate, c->cofins_cents}};
     json_t *list = json_array();
     for (size_t i = 0; i < 3; i++) {
         if (taxes[i].rate == 0)
@@ -260,7 +260,7 @@ static sc_err claim_period(const json_t *doc, struct sc_bill_claim *c, struct sc
     SC_TRY(get_time(period, "to", &c->to_ms, diag));
     if (sc_bill_period_check(&c->requested, diag) != SC_OK)
         return SC_E_MALFORMED;
-    const struct sc_bill_period part = { c->from_ms, c->to_ms, c->requested.interval_s };
+    const struct sc_bill_period part = {c->from_ms, c->to_ms, c->requested.interval_s};
     if (sc_bill_period_check(&part, diag) != SC_OK)
         return SC_E_MALFORMED;
     if (c->from_ms < c->requested.from_ms || c->to_ms > c->requested.to_ms)
@@ -294,7 +294,7 @@ static sc_err claim_contract(const json_t *doc, struct sc_bill_claim *c, struct 
 
 sc_err sc_bill_claim_parse(const json_t *doc, struct sc_bill_claim *out, struct sc_diag *diag)
 {
-    struct sc_bill_claim c = { .doc = doc };
+    struct sc_bill_claim c = {.doc = doc};
     SC_TRY(claim_head(doc, &c, diag));
     SC_TRY(claim_period(doc, &c, diag));
     SC_TRY(claim_contract(doc, &c, diag));

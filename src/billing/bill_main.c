@@ -20,14 +20,17 @@ static const char usage[] =
     "\n"
     "  --identity DIR     who connects to the database, and where it is (config.json)\n"
     "  --customer N       one customer;  --all  every customer of the database\n"
-    "  --tariff FILE      a tariff, or a directory of them; several may be given: each customer's modality chooses the first\n"
+    "  --tariff FILE      a tariff, or a directory of them; several may be given: each customer's modality chooses the "
+    "first\n"
     "  --any-modality     bill with the first tariff even where the customer's modality is another\n"
     "  --month YYYY-MM    a month on the tariff's clock;  --from T --to T  any period (2024-07-01T00:00, UTC)\n"
     "  --out FILE         the bill;  --out-dir DIR  DIR/<customer>.json for each\n"
     "  --help, --version\n"
     "\n"
-    "prove: makes a proof that the reading of the interval that holds T is in the bill of its period (--bill; without it,\n"
-    "  of its month, UTC).  check-proof: checks one, offline, against a bill's measurement hash and the institute's root.\n"
+    "prove: makes a proof that the reading of the interval that holds T is in the bill of its period (--bill; without "
+    "it,\n"
+    "  of its month, UTC).  check-proof: checks one, offline, against a bill's measurement hash and the institute's "
+    "root.\n"
     "\n"
     "Exit codes: 0 done, 1 failed (with --all: some customer's bill could not be made), 2 wrong usage.\n";
 
@@ -43,19 +46,41 @@ static void options_deinit(struct options *o)
     sc_tariffs_deinit(&o->tariffs);
 }
 
-enum option_id { O_ALL = 256, O_ANY, O_AT, O_BILL, O_CUSTOMER, O_FROM, O_HASH, O_HELP, O_IDENTITY, O_INSTITUTE, O_MONTH,
-              O_OUT, O_OUT_DIR, O_TARIFF, O_TO, O_VERSION };
-static const struct option long_options[] = {
-    { "all", no_argument, NULL, O_ALL },           { "any-modality", no_argument, NULL, O_ANY },
-    { "at", required_argument, NULL, O_AT },       { "bill", required_argument, NULL, O_BILL },
-    { "customer", required_argument, NULL, O_CUSTOMER }, { "from", required_argument, NULL, O_FROM },
-    { "hash", required_argument, NULL, O_HASH },   { "help", no_argument, NULL, O_HELP },
-    { "identity", required_argument, NULL, O_IDENTITY }, { "institute", required_argument, NULL, O_INSTITUTE },
-    { "month", required_argument, NULL, O_MONTH }, { "out", required_argument, NULL, O_OUT },
-    { "out-dir", required_argument, NULL, O_OUT_DIR }, { "tariff", required_argument, NULL, O_TARIFF },
-    { "to", required_argument, NULL, O_TO },       { "version", no_argument, NULL, O_VERSION },
-    { NULL, 0, NULL, 0 }
+enum option_id {
+    O_ALL = 256,
+    O_ANY,
+    O_AT,
+    O_BILL,
+    O_CUSTOMER,
+    O_FROM,
+    O_HASH,
+    O_HELP,
+    O_IDENTITY,
+    O_INSTITUTE,
+    O_MONTH,
+    O_OUT,
+    O_OUT_DIR,
+    O_TARIFF,
+    O_TO,
+    O_VERSION
 };
+static const struct option long_options[] = {{"all", no_argument, NULL, O_ALL},
+                                             {"any-modality", no_argument, NULL, O_ANY},
+                                             {"at", required_argument, NULL, O_AT},
+                                             {"bill", required_argument, NULL, O_BILL},
+                                             {"customer", required_argument, NULL, O_CUSTOMER},
+                                             {"from", required_argument, NULL, O_FROM},
+                                             {"hash", required_argument, NULL, O_HASH},
+                                             {"help", no_argument, NULL, O_HELP},
+                                             {"identity", required_argument, NULL, O_IDENTITY},
+                                             {"institute", required_argument, NULL, O_INSTITUTE},
+                                             {"month", required_argument, NULL, O_MONTH},
+                                             {"out", required_argument, NULL, O_OUT},
+                                             {"out-dir", required_argument, NULL, O_OUT_DIR},
+                                             {"tariff", required_argument, NULL, O_TARIFF},
+                                             {"to", required_argument, NULL, O_TO},
+                                             {"version", no_argument, NULL, O_VERSION},
+                                             {NULL, 0, NULL, 0}};
 
 static sc_err take_option(struct options *o, int option, const char *value, struct sc_diag *diag)
 {
@@ -85,10 +110,10 @@ static sc_err take_option(struct options *o, int option, const char *value, stru
     const struct {
         int option;
         const char **to;
-    } texts[] = { { O_AT, &o->at },       { O_BILL, &o->bill },   { O_FROM, &o->from },
-                  { O_HASH, &o->hash },   { O_IDENTITY, &o->identity }, { O_INSTITUTE, &o->institute },
-                  { O_MONTH, &o->month }, { O_OUT, &o->out },     { O_OUT_DIR, &o->out_dir },
-                  { O_TO, &o->to } };
+    } texts[] = {{O_AT, &o->at},       {O_BILL, &o->bill},         {O_FROM, &o->from},
+                 {O_HASH, &o->hash},   {O_IDENTITY, &o->identity}, {O_INSTITUTE, &o->institute},
+                 {O_MONTH, &o->month}, {O_OUT, &o->out},           {O_OUT_DIR, &o->out_dir},
+                 {O_TO, &o->to}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (texts[i].option == option) {
             *texts[i].to = value;
@@ -134,15 +159,16 @@ static sc_err choose_tariff(const struct options *o, const struct sc_billing_cus
         }
     }
     *out = o->tariffs.list[0];
-    return o->any_modality ? SC_OK
-                           : sc_fail(diag, SC_E_USAGE, "customer %" PRId64 " has modality %s, and no tariff given is for it",
-                                     c->contract.client_id, sc_modality_name(c->modality));
+    return o->any_modality
+               ? SC_OK
+               : sc_fail(diag, SC_E_USAGE, "customer %" PRId64 " has modality %s, and no tariff given is for it",
+                         c->contract.client_id, sc_modality_name(c->modality));
 }
 
 static sc_err choose_period(const struct options *o, const struct sc_tariff *t, uint32_t interval_s,
                             struct sc_bill_period *out, struct sc_diag *diag)
 {
-    struct sc_bill_period p = { .interval_s = interval_s };
+    struct sc_bill_period p = {.interval_s = interval_s};
     if (o->month != NULL) {
         if (sc_tariff_month(t, o->month, &p.from_ms, &p.to_ms) != SC_OK)
             return sc_fail(diag, SC_E_USAGE, "--month %s: a month such as 2024-07 expected", o->month);
@@ -189,10 +215,11 @@ static void tell(const struct sc_bill *b)
     printf("\n");
 }
 
-static sc_err bill_customer(PGconn *db, const struct options *o, int64_t client_id, const char *path, struct sc_diag *diag)
+static sc_err bill_customer(PGconn *db, const struct options *o, int64_t client_id, const char *path,
+                            struct sc_diag *diag)
 {
     struct sc_billing_customer c;
-    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = { 0 };
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = {0};
     SC_CLEANUP(sc_biller_freep) struct sc_biller *biller = NULL;
     SC_CLEANUP(sc_bill_freep) struct sc_bill *bill = NULL;
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
@@ -201,8 +228,8 @@ static sc_err bill_customer(PGconn *db, const struct options *o, int64_t client_
     SC_TRY(sc_billing_customer_load(db, client_id, &c, diag));
     SC_TRY(sc_billing_meter_load(db, c.contract.meter, &meter, diag));
     if (meter.interval_s == 0)
-        return sc_fail(diag, SC_E_NOT_FOUND, "customer %" PRId64 ": meter %08" PRIu32 " is not in the database", client_id,
-                       c.contract.meter);
+        return sc_fail(diag, SC_E_NOT_FOUND, "customer %" PRId64 ": meter %08" PRIu32 " is not in the database",
+                       client_id, c.contract.meter);
     SC_TRY(choose_tariff(o, &c, &tariff, diag));
     SC_TRY(choose_period(o, tariff, meter.interval_s, &period, diag));
     SC_TRY(sc_biller_new(tariff, &c.contract, &period, &biller, diag));
@@ -222,7 +249,7 @@ static sc_err bill_all(PGconn *db, const struct options *o, struct sc_diag *diag
     SC_TRY(sc_dir_make(o->out_dir, 0755, diag));
     SC_TRY(sc_billing_customer_ids(db, &ids, &count, diag));
     for (size_t i = 0; i < count; i++) {
-        struct sc_diag why = { 0 };
+        struct sc_diag why = {0};
         char path[4096];
         if (snprintf(path, sizeof path, "%s/%" PRId64 ".json", o->out_dir, ids[i]) >= (int)sizeof path)
             return sc_fail(diag, SC_E_USAGE, "--out-dir: path too long");
@@ -290,7 +317,7 @@ static sc_err see_leaf(void *self, const struct sc_reading *r, const struct sc_h
 static sc_err feed_proof(PGconn *db, const struct sc_contract *contract, const struct sc_bill_period *period,
                          struct proving *p, struct sc_buf *signature, struct sc_diag *diag)
 {
-    static const struct sc_tariff no_prices = { .one_price = true }; /* only the hash of the bill is wanted */
+    static const struct sc_tariff no_prices = {.one_price = true}; /* only the hash of the bill is wanted */
     SC_CLEANUP(sc_biller_freep) struct sc_biller *biller = NULL;
     SC_CLEANUP(sc_row_stream_freep) struct sc_row_stream *rows = NULL;
     SC_TRY(sc_biller_new(&no_prices, contract, period, &biller, diag));
@@ -325,8 +352,8 @@ static void month_around(int64_t at_ms, struct sc_bill_period *out)
 {
     struct sc_civil c;
     sc_civil_from_ms(at_ms, &c);
-    const struct sc_civil first = { .year = c.year, .month = c.month, .day = 1 };
-    const struct sc_civil next = { .year = c.year + c.month / 12, .month = c.month % 12 + 1, .day = 1 };
+    const struct sc_civil first = {.year = c.year, .month = c.month, .day = 1};
+    const struct sc_civil next = {.year = c.year + c.month / 12, .month = c.month % 12 + 1, .day = 1};
     out->from_ms = sc_civil_to_ms(&first);
     out->to_ms = sc_civil_to_ms(&next);
 }
@@ -334,18 +361,18 @@ static void month_around(int64_t at_ms, struct sc_bill_period *out)
 static sc_err prove_connected(PGconn *db, const struct options *o, int64_t at_ms, struct sc_diag *diag)
 {
     struct sc_billing_customer c;
-    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = { 0 };
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter meter = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = {0};
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
     SC_TRY(sc_billing_customer_load(db, o->customer, &c, diag));
     SC_TRY(sc_billing_meter_load(db, c.contract.meter, &meter, diag));
-    struct sc_bill_period period = { .interval_s = meter.interval_s };
+    struct sc_bill_period period = {.interval_s = meter.interval_s};
     month_around(at_ms, &period);
     if (o->bill != NULL)
         SC_TRY(period_of_bill(o->bill, o->customer, &period, diag));
     SC_TRY(sc_bill_period_check(&period, diag));
     const int64_t step_ms = (int64_t)period.interval_s * 1000;
-    struct proving p = { .at_ms = at_ms / step_ms * step_ms };
+    struct proving p = {.at_ms = at_ms / step_ms * step_ms};
     sc_err err = feed_proof(db, &c.contract, &period, &p, &signature, diag);
     if (err == SC_OK && !p.found)
         err = sc_fail(diag, SC_E_NOT_FOUND, "customer %" PRId64 " has no reading of that interval in the period",
@@ -409,9 +436,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *verb;
         sc_err (*run)(const struct options *o, struct sc_diag *diag);
-    } verbs[] = { { "prove", run_prove }, { "check-proof", run_check_proof } };
-    SC_CLEANUP(options_deinit) struct options o = { 0 };
-    struct sc_diag diag = { 0 };
+    } verbs[] = {{"prove", run_prove}, {"check-proof", run_check_proof}};
+    SC_CLEANUP(options_deinit) struct options o = {0};
+    struct sc_diag diag = {0};
     sc_err (*run)(const struct options *, struct sc_diag *) = run_bill;
     sc_log_init(name, SC_LOG_INFO);
     for (size_t i = 0; i < 2 && argc > 1; i++) {

@@ -2,7 +2,7 @@
 
 int32_t sc_day_of(int year, int month, int day)
 {
-    const struct sc_civil c = { .year = year, .month = month, .day = day };
+    const struct sc_civil c = {.year = year, .month = month, .day = day};
     return (int32_t)(sc_civil_to_ms(&c) / SC_DAY_MS);
 }
 
@@ -32,8 +32,8 @@ bool sc_day_is_national_holiday(int32_t day)
 {
     static const struct {
         int month, day, since;
-    } fixed[] = { { 1, 1, 0 },   { 4, 21, 0 }, { 5, 1, 0 },   { 9, 7, 0 },    { 10, 12, 0 },
-                  { 11, 2, 0 }, { 11, 15, 0 }, { 12, 25, 0 }, { 11, 20, 2024 } };
+    } fixed[] = {{1, 1, 0},  {4, 21, 0},  {5, 1, 0},   {9, 7, 0},     {10, 12, 0},
+                 {11, 2, 0}, {11, 15, 0}, {12, 25, 0}, {11, 20, 2024}};
     struct sc_civil c;
     sc_civil_from_ms(day * SC_DAY_MS, &c);
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)

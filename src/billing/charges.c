@@ -22,8 +22,10 @@ static sc_err milli_line(struct sc_charges *c, const char *code, const char *det
 {
     if (milli > QUANTITY_MAX)
         return SC_E_LIMIT;
-    return add_line(c, &(struct sc_charge_line){ .code = code, .detail = detail, .unit = unit,
-                                                 .quantity = milli * NANO_OF_MILLI, .unit_price = unit_price });
+    return add_line(
+        c,
+        &(struct sc_charge_line){
+            .code = code, .detail = detail, .unit = unit, .quantity = milli * NANO_OF_MILLI, .unit_price = unit_price});
 }
 
 static sc_err energy_lines(const struct sc_tariff *t, const struct sc_contract *contract, const struct sc_usage *u,
@@ -60,10 +62,12 @@ static sc_err flag_lines(const struct sc_tariff *t, const struct sc_usage *u, st
             continue;
         if (u->months[i].wh > QUANTITY_MAX)
             return SC_E_LIMIT;
-        SC_TRY(add_line(c, &(struct sc_charge_line){ .code = "flag", .detail = sc_flag_name(flag),
-                                                     .month = u->months[i].month, .unit = "kWh",
-                                                     .quantity = u->months[i].wh * NANO_OF_MILLI,
-                                                     .unit_price = t->flag_price[flag] }));
+        SC_TRY(add_line(c, &(struct sc_charge_line){.code = "flag",
+                                                    .detail = sc_flag_name(flag),
+                                                    .month = u->months[i].month,
+                                                    .unit = "kWh",
+                                                    .quantity = u->months[i].wh * NANO_OF_MILLI,
+                                                    .unit_price = t->flag_price[flag]}));
     }
     return SC_OK;
 }
@@ -93,9 +97,11 @@ static sc_err demand_lines(const struct sc_tariff *t, const struct demand_case *
     }
     const int64_t reactive_over_uw = d->reactive_uw - billed_w * NANO_OF_MILLI;
     if (reactive_over_uw > 0 && t->reactive_demand_price != 0)
-        SC_TRY(add_line(c, &(struct sc_charge_line){ .code = "reactive_demand", .detail = d->slot, .unit = "kW",
-                                                     .quantity = reactive_over_uw,
-                                                     .unit_price = t->reactive_demand_price }));
+        SC_TRY(add_line(c, &(struct sc_charge_line){.code = "reactive_demand",
+                                                    .detail = d->slot,
+                                                    .unit = "kW",
+                                                    .quantity = reactive_over_uw,
+                                                    .unit_price = t->reactive_demand_price}));
     return SC_OK;
 }
 
@@ -103,25 +109,26 @@ static sc_err group_a_lines(const struct sc_tariff *t, const struct sc_contract 
                             struct sc_charges *c)
 {
     if (t->modality == SC_MODALITY_AZUL) {
-        static const enum sc_slot slots[] = { SC_SLOT_PEAK, SC_SLOT_OFF_PEAK };
+        static const enum sc_slot slots[] = {SC_SLOT_PEAK, SC_SLOT_OFF_PEAK};
         for (size_t i = 0; i < 2; i++) {
             const enum sc_slot s = slots[i];
-            SC_TRY(demand_lines(t, &(struct demand_case){ sc_slot_name(s), u->demand_w[s], k->contracted_w[s],
-                                                          t->demand_price[s], u->reactive_demand_uw[s] },
+            SC_TRY(demand_lines(t,
+                                &(struct demand_case){sc_slot_name(s), u->demand_w[s], k->contracted_w[s],
+                                                      t->demand_price[s], u->reactive_demand_uw[s]},
                                 c));
         }
     } else {
         const struct demand_case all = {
             NULL, larger(u->demand_w[SC_SLOT_PEAK], u->demand_w[SC_SLOT_OFF_PEAK]), k->contracted_w[SC_SLOT_OFF_PEAK],
             t->demand_price[SC_SLOT_OFF_PEAK],
-            larger(u->reactive_demand_uw[SC_SLOT_PEAK], u->reactive_demand_uw[SC_SLOT_OFF_PEAK])
-        };
+            larger(u->reactive_demand_uw[SC_SLOT_PEAK], u->reactive_demand_uw[SC_SLOT_OFF_PEAK])};
         SC_TRY(demand_lines(t, &all, c));
     }
     if (u->reactive_excess_uwh > 0 && t->reactive_energy_price != 0)
-        SC_TRY(add_line(c, &(struct sc_charge_line){ .code = "reactive_energy", .unit = "kWh",
-                                                     .quantity = u->reactive_excess_uwh,
-                                                     .unit_price = t->reactive_energy_price }));
+        SC_TRY(add_line(c, &(struct sc_charge_line){.code = "reactive_energy",
+                                                    .unit = "kWh",
+                                                    .quantity = u->reactive_excess_uwh,
+                                                    .unit_price = t->reactive_energy_price}));
     return SC_OK;
 }
 
@@ -166,7 +173,7 @@ static sc_err check_contract(const struct sc_tariff *t, const struct sc_contract
 sc_err sc_charges_compute(const struct sc_tariff *t, const struct sc_contract *contract, const struct sc_usage *usage,
                           struct sc_charges *out, struct sc_diag *diag)
 {
-    struct sc_charges c = { .cosip_cents = t->cosip_cents };
+    struct sc_charges c = {.cosip_cents = t->cosip_cents};
     SC_TRY(check_contract(t, contract, diag));
     sc_err err = SC_OK;
     if (sc_modality_is_group_a(t->modality))

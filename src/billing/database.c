@@ -16,8 +16,8 @@ void sc_billing_meter_deinit(struct sc_billing_meter *m)
 
 static struct sc_field field_of(const PGresult *res, int row, int column)
 {
-    return (struct sc_field){ PQgetisnull(res, row, column) != 0,
-                              sc_slice_of(PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column)) };
+    return (struct sc_field){PQgetisnull(res, row, column) != 0,
+                             sc_slice_of(PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column))};
 }
 
 /* One statement with one integer parameter; the caller frees the result. */
@@ -26,9 +26,9 @@ static sc_err select_by_number(PGconn *db, const char *sql, int64_t number, int 
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, number);
-    const char *const values[] = { text };
+    const char *const values[] = {text};
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(db, sql, 1, (const Oid[]){ INT8_OID }, values, NULL, NULL, 0);
+    PGresult *res = PQexecParams(db, sql, 1, (const Oid[]){INT8_OID}, values, NULL, NULL, 0);
     SC_TRY(sc_db_check(db, res, "database", diag));
     if (PQnfields(res) != columns)
         return sc_fail(diag, SC_E_MALFORMED, "database: %d columns instead of %d", PQnfields(res), columns);
@@ -75,7 +75,7 @@ static sc_err parse_customer(const PGresult *res, struct sc_billing_customer *c)
 sc_err sc_billing_meter_load(PGconn *db, uint32_t serial, struct sc_billing_meter *out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_db_result_freep) PGresult *res = NULL;
-    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter m = { 0 };
+    SC_CLEANUP(sc_billing_meter_deinit) struct sc_billing_meter m = {0};
     int64_t interval_s = 0;
     SC_TRY(select_by_number(db, "SELECT certificate, interval_s FROM meter WHERE serial = $1", serial, 2, &res, diag));
     sc_buf_init(&m.certificate, CERTIFICATE_SIZE_MAX);
@@ -89,14 +89,14 @@ sc_err sc_billing_meter_load(PGconn *db, uint32_t serial, struct sc_billing_mete
             m.interval_s = (uint32_t)interval_s;
     }
     *out = m;
-    m.certificate = (struct sc_buf){ 0 };
+    m.certificate = (struct sc_buf){0};
     return SC_OK;
 }
 
 sc_err sc_billing_customer_load(PGconn *db, int64_t client_id, struct sc_billing_customer *out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_db_result_freep) PGresult *res = NULL;
-    struct sc_billing_customer c = { .contract.client_id = client_id };
+    struct sc_billing_customer c = {.contract.client_id = client_id};
     SC_TRY(select_by_number(db,
                             "SELECT name, modality, phases, contracted_peak_kw, contracted_kw, meter FROM customer"
                             " WHERE client_id = $1",
@@ -104,7 +104,8 @@ sc_err sc_billing_customer_load(PGconn *db, int64_t client_id, struct sc_billing
     if (PQntuples(res) != 1)
         return sc_fail(diag, SC_E_NOT_FOUND, "customer %" PRId64 " is not in the database", client_id);
     if (parse_customer(res, &c) != SC_OK)
-        return sc_fail(diag, SC_E_MALFORMED, "customer %" PRId64 ": the row in the database makes no contract", client_id);
+        return sc_fail(diag, SC_E_MALFORMED, "customer %" PRId64 ": the row in the database makes no contract",
+                       client_id);
     *out = c;
     return SC_OK;
 }
@@ -140,20 +141,21 @@ sc_err sc_row_stream_new(PGconn *db, int64_t client_id, int64_t from_ms, int64_t
                          struct sc_diag *diag)
 {
     SC_CLEANUP(sc_row_stream_freep) struct sc_row_stream *s = calloc(1, sizeof *s);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = {0};
     char texts[3][24];
-    const int64_t numbers[] = { client_id, from_ms, to_ms };
+    const int64_t numbers[] = {client_id, from_ms, to_ms};
     const char *values[3];
     for (size_t i = 0; i < 3; i++) {
         snprintf(texts[i], sizeof texts[i], "%" PRId64, numbers[i]);
         values[i] = texts[i];
     }
-    sc_buf_put_fmt(&sql, "SELECT %s FROM reading WHERE client_id = $1 AND timestamp >= $2 AND timestamp < $3 ORDER BY timestamp",
-                   sc_reading_columns);
+    sc_buf_put_fmt(
+        &sql, "SELECT %s FROM reading WHERE client_id = $1 AND timestamp >= $2 AND timestamp < $3 ORDER BY timestamp",
+        sc_reading_columns);
     if (s == NULL || sc_buf_status(&sql) != SC_OK)
         return sc_fail(diag, SC_E_NOMEM, "readings");
     s->db = db;
-    if (PQsendQueryParams(db, sc_buf_cstr(&sql), 3, (const Oid[]){ INT8_OID, INT8_OID, INT8_OID }, values, NULL, NULL,
+    if (PQsendQueryParams(db, sc_buf_cstr(&sql), 3, (const Oid[]){INT8_OID, INT8_OID, INT8_OID}, values, NULL, NULL,
                           0) != 1) {
         s->ended = true;
         return sc_fail(diag, SC_E_AGAIN, "database: %s", PQerrorMessage(db));

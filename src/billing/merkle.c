@@ -3,7 +3,7 @@
 void sc_merkle_leaf_hash(struct sc_slice data, struct sc_hash *out)
 {
     const uint8_t kind = 0x00;
-    const struct sc_slice parts[] = { { &kind, 1 }, data };
+    const struct sc_slice parts[] = {{&kind, 1}, data};
     sc_hash_of_parts(parts, 2, out);
 }
 
@@ -84,7 +84,7 @@ sc_err sc_merkle_path_check(const struct sc_hash *leaf, uint64_t index, uint64_t
 {
     if (index >= leaf_count)
         return SC_E_AUTH;
-    uint64_t fn = index;          /* the names of RFC 9162 */
+    uint64_t fn = index; /* the names of RFC 9162 */
     uint64_t sn = leaf_count - 1;
     struct sc_hash r = *leaf;
     for (size_t i = 0; i < path_count; i++) {

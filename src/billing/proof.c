@@ -25,7 +25,7 @@ sc_err sc_proof_to_json(const struct sc_proof *proof, json_t **out)
 {
     bool ok = true;
     SC_CLEANUP(sc_json_freep) json_t *doc = json_object();
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf statement = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf statement = {0};
     sc_reading_encode(&proof->reading, &statement);
     SC_TRY(sc_buf_status(&statement));
     json_t *path = json_array();
@@ -58,7 +58,8 @@ static sc_err get_hex(const json_t *doc, const char *name, struct sc_buf *out, s
     const size_t size = strlen(text) / 2;
     uint8_t *to = size <= BLOB_SIZE_MAX ? sc_buf_extend(out, size) : NULL;
     if (to == NULL || sc_hex_decode(text, to, size) != SC_OK)
-        return sc_fail(diag, SC_E_MALFORMED, "member \"%s\": at most %zu bytes in hexadecimal expected", name, BLOB_SIZE_MAX);
+        return sc_fail(diag, SC_E_MALFORMED, "member \"%s\": at most %zu bytes in hexadecimal expected", name,
+                       BLOB_SIZE_MAX);
     return SC_OK;
 }
 
@@ -66,7 +67,8 @@ static sc_err get_path(const json_t *doc, struct sc_hash *path, size_t *count_ou
 {
     const json_t *list = json_object_get(doc, "path");
     if (!json_is_array(list) || json_array_size(list) > SC_MERKLE_DEPTH_MAX)
-        return sc_fail(diag, SC_E_MALFORMED, "member \"path\": a list of at most %d hashes expected", SC_MERKLE_DEPTH_MAX);
+        return sc_fail(diag, SC_E_MALFORMED, "member \"path\": a list of at most %d hashes expected",
+                       SC_MERKLE_DEPTH_MAX);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
         if (text == NULL || sc_hex_decode(text, path[i].bytes, SC_HASH_SIZE) != SC_OK)
@@ -79,8 +81,8 @@ static sc_err get_path(const json_t *doc, struct sc_hash *path, size_t *count_ou
 static sc_err check_meter(const json_t *doc, const struct sc_reading *r, struct sc_slice statement,
                           const struct sc_cert *institute, int64_t *client_id_out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf der = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf der = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = {0};
     SC_CLEANUP(sc_cert_freep) struct sc_cert *cert = NULL;
     SC_CLEANUP(sc_verifier_freep) struct sc_verifier *key = NULL;
     char uri[128];
@@ -92,7 +94,8 @@ static sc_err check_meter(const json_t *doc, const struct sc_reading *r, struct 
     SC_TRY(sc_cert_verify(cert, institute, r->start_ms, diag));
     SC_TRY(sc_cert_uri(cert, uri, sizeof uri, diag));
     if (sc_meter_urn_parse(uri, &serial, &client_id) != SC_OK || serial != r->meter)
-        return sc_fail(diag, SC_E_AUTH, "the certificate is for %s, the reading is meter %08" PRIu32 "'s", uri, r->meter);
+        return sc_fail(diag, SC_E_AUTH, "the certificate is for %s, the reading is meter %08" PRIu32 "'s", uri,
+                       r->meter);
     SC_TRY(sc_cert_verifier(cert, &key, diag));
     if (sc_verifier_check(key, statement, sc_buf_slice(&signature)) != SC_OK)
         return sc_fail(diag, SC_E_AUTH, "the meter did not sign this statement");
@@ -103,8 +106,8 @@ static sc_err check_meter(const json_t *doc, const struct sc_reading *r, struct 
 sc_err sc_proof_check(const json_t *doc, const struct sc_hash *hash, const struct sc_cert *institute,
                       struct sc_proven *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf statement = { 0 };
-    struct sc_proven p = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf statement = {0};
+    struct sc_proven p = {0};
     struct sc_hash path[SC_MERKLE_DEPTH_MAX], leaf;
     size_t path_count = 0;
     const char *format;
@@ -122,7 +125,8 @@ sc_err sc_proof_check(const json_t *doc, const struct sc_hash *hash, const struc
         return sc_fail(diag, SC_E_MALFORMED, "member \"statement\": not a reading");
     SC_TRY(check_meter(doc, &p.reading, sc_buf_slice(&statement), institute, &certified, diag));
     if (certified != client_id)
-        return sc_fail(diag, SC_E_AUTH, "the meter is customer %" PRId64 "'s, the proof says %" PRId64, certified, client_id);
+        return sc_fail(diag, SC_E_AUTH, "the meter is customer %" PRId64 "'s, the proof says %" PRId64, certified,
+                       client_id);
     sc_merkle_leaf_hash(sc_buf_slice(&statement), &leaf);
     if (sc_merkle_path_check(&leaf, (uint64_t)index, (uint64_t)tree_size, path, path_count, hash) != SC_OK)
         return sc_fail(diag, SC_E_AUTH, "the reading is not under this measurement hash");

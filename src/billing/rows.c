@@ -114,7 +114,7 @@ void sc_row_parse(const struct sc_field *fields, uint8_t signature_store[static 
                   struct sc_audit_row *out)
 {
     const struct sc_field *rest = fields + 2 + SC_READING_ATTR_COUNT;
-    struct sc_audit_row row = { .signature = SC_SLICE_EMPTY };
+    struct sc_audit_row row = {.signature = SC_SLICE_EMPTY};
     row.has_timestamp = sc_field_i64(fields[1], &row.timestamp_ms) == SC_OK;
     row.reading.start_ms = row.timestamp_ms;
     row.broken = row.has_timestamp ? NULL : "the row has no time";
@@ -122,7 +122,7 @@ void sc_row_parse(const struct sc_field *fields, uint8_t signature_store[static 
         row.broken = parse_rest(rest, &row.reading);
     if (row.broken == NULL)
         row.broken = parse_attributes(fields + 2, &row.reading);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = { .size_max = SC_ROW_SIGNATURE_SIZE_MAX };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = {.size_max = SC_ROW_SIGNATURE_SIZE_MAX};
     if (sc_field_bytes(rest[4], SC_ROW_SIGNATURE_SIZE_MAX, &signature) == SC_OK) {
         memcpy(signature_store, sc_buf_slice(&signature).ptr, signature.size);
         row.signature = sc_slice_of(signature_store, signature.size);

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-static const char *const slot_names[SC_SLOT_COUNT] = { "off_peak", "intermediate", "peak" };
-static const char *const flag_names[SC_FLAG_COUNT] = { "green", "yellow", "red_1", "red_2" };
+static const char *const slot_names[SC_SLOT_COUNT] = {"off_peak", "intermediate", "peak"};
+static const char *const flag_names[SC_FLAG_COUNT] = {"green", "yellow", "red_1", "red_2"};
 
 const char *sc_slot_name(enum sc_slot slot)
 {
@@ -34,7 +34,8 @@ static sc_err only_known(const json_t *obj, const char *where, const char *const
         return sc_fail(diag, SC_E_MALFORMED, "\"%s\": an object expected", where);
     const char *name;
     json_t *v;
-    json_object_foreach ((json_t *)obj, name, v) {
+    json_object_foreach((json_t *)obj, name, v)
+    {
         size_t i = 0;
         while (known[i] != NULL && strcmp(known[i], name) != 0)
             i++;
@@ -43,7 +44,7 @@ static sc_err only_known(const json_t *obj, const char *where, const char *const
     }
     return SC_OK;
 }
-#define KNOWN(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define KNOWN(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* Decimals are strings ("0.35"): a JSON number would pass through a binary float. */
 static sc_err get_decimal(const json_t *obj, const char *name, int64_t *nano_out, struct sc_diag *diag)
@@ -210,15 +211,16 @@ static sc_err parse_flag_months(const json_t *months, struct sc_tariff *t, struc
         return sc_fail(diag, SC_E_MALFORMED, "\"flags\": \"months\" has at most %d members", SC_TARIFF_FLAG_MONTHS_MAX);
     const char *name;
     json_t *v;
-    json_object_foreach ((json_t *)months, name, v) {
+    json_object_foreach((json_t *)months, name, v)
+    {
         char date[16];
         int64_t ms;
         size_t flag;
         snprintf(date, sizeof date, "%.7s-01", name);
         if (strlen(name) != 7 || sc_civil_parse(date, &ms) != SC_OK || !json_is_string(v) ||
             !name_index(json_string_value(v), flag_names, SC_FLAG_COUNT, &flag))
-            return sc_fail(diag, SC_E_MALFORMED, "\"flags\": \"%.10s\": a month such as \"2024-09\" and a flag expected",
-                           name);
+            return sc_fail(diag, SC_E_MALFORMED,
+                           "\"flags\": \"%.10s\": a month such as \"2024-09\" and a flag expected", name);
         struct sc_civil c;
         sc_civil_from_ms(ms, &c);
         t->flag_months[t->flag_month_count].month = c.year * 12 + c.month - 1;
@@ -251,7 +253,7 @@ static sc_err parse_minimum(const json_t *minimum, struct sc_tariff *t, struct s
         return SC_OK;
     SC_TRY(only_known(minimum, "minimum_kwh", KNOWN("1", "2", "3"), diag));
     for (int phases = 1; phases <= 3; phases++) {
-        const char name[2] = { (char)('0' + phases), '\0' };
+        const char name[2] = {(char)('0' + phases), '\0'};
         int64_t kwh = 0;
         SC_TRY(sc_json_opt_int(minimum, name, 0, 1000000, &kwh, diag));
         t->minimum_wh[phases] = kwh * 1000;
@@ -265,7 +267,8 @@ static sc_err parse_demand(const json_t *demand, struct sc_tariff *t, struct sc_
         return SC_OK;
     if (!sc_modality_is_group_a(t->modality))
         return sc_fail(diag, SC_E_MALFORMED, "\"demand\" is for group A only");
-    SC_TRY(only_known(demand, "demand", KNOWN("all", "peak", "off_peak", "tolerance_percent", "overshoot_factor"), diag));
+    SC_TRY(
+        only_known(demand, "demand", KNOWN("all", "peak", "off_peak", "tolerance_percent", "overshoot_factor"), diag));
     if (t->modality == SC_MODALITY_AZUL) {
         SC_TRY(get_decimal(demand, "peak", &t->demand_price[SC_SLOT_PEAK], diag));
         SC_TRY(get_decimal(demand, "off_peak", &t->demand_price[SC_SLOT_OFF_PEAK], diag));
@@ -350,7 +353,7 @@ static sc_err parse_taxes(const json_t *taxes, struct sc_tariff *t, struct sc_di
 /* What the members say together must make sense for the modality. */
 static sc_err check_whole(const struct sc_tariff *t, struct sc_diag *diag)
 {
-    bool has[SC_SLOT_COUNT] = { false };
+    bool has[SC_SLOT_COUNT] = {false};
     for (size_t h = 0; h < 48; h++)
         has[t->slot_of_half_hour[h]] = true;
     const char *why = NULL;
@@ -398,10 +401,11 @@ sc_err sc_json_canonical(const json_t *doc, struct sc_buf *out)
 
 static sc_err parse_members(const json_t *doc, struct sc_tariff *t, struct sc_diag *diag)
 {
-    SC_TRY(only_known(doc, "tariff",
-                      KNOWN("format", "version", "id", "name", "source", "note", "modality", "utc_offset_minutes", "hours",
-                            "holidays", "energy", "flags", "minimum_kwh", "demand", "reactive", "taxes", "cosip"),
-                      diag));
+    SC_TRY(
+        only_known(doc, "tariff",
+                   KNOWN("format", "version", "id", "name", "source", "note", "modality", "utc_offset_minutes", "hours",
+                         "holidays", "energy", "flags", "minimum_kwh", "demand", "reactive", "taxes", "cosip"),
+                   diag));
     SC_TRY(parse_head(doc, t, diag));
     SC_TRY(parse_hours(json_object_get(doc, "hours"), t, diag));
     SC_TRY(parse_holidays(json_object_get(doc, "holidays"), t, diag));
@@ -421,9 +425,9 @@ static sc_err parse_members(const json_t *doc, struct sc_tariff *t, struct sc_di
 
 sc_err sc_tariff_parse(const json_t *doc, struct sc_tariff *out, struct sc_diag *diag)
 {
-    struct sc_tariff t = { 0 };
+    struct sc_tariff t = {0};
     SC_TRY(parse_members(doc, &t, diag));
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf canonical = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf canonical = {0};
     SC_TRY(sc_json_canonical(doc, &canonical));
     sc_hash_of(sc_buf_slice(&canonical), &t.hash);
     *out = t;

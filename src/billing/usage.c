@@ -7,7 +7,7 @@ typedef unsigned __int128 uwide;
 
 void sc_usage_init(struct sc_usage_meter *m, const struct sc_tariff *tariff)
 {
-    *m = (struct sc_usage_meter){ .tariff = tariff, .quarter_start_ms = INT64_MIN, .hour_start_ms = INT64_MIN };
+    *m = (struct sc_usage_meter){.tariff = tariff, .quarter_start_ms = INT64_MIN, .hour_start_ms = INT64_MIN};
 }
 
 /* Floor of the square root, bit by bit. */
@@ -32,8 +32,8 @@ static uint64_t root_of(uwide x)
 static int64_t reference_uwh(int32_t factor_milli, int64_t wh, int64_t varh)
 {
     /* E, Q <= SC_USAGE_HOUR_WH_MAX < 2^29: the product stays below 2^101 */
-    const uwide square = ((uwide)wh * (uwide)wh + (uwide)varh * (uwide)varh) *
-                         ((uwide)factor_milli * (uwide)factor_milli) * 1000000 * 4;
+    const uwide square =
+        ((uwide)wh * (uwide)wh + (uwide)varh * (uwide)varh) * ((uwide)factor_milli * (uwide)factor_milli) * 1000000 * 4;
     return (int64_t)((root_of(square) + 1) / 2);
 }
 

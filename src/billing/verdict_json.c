@@ -141,8 +141,8 @@ static sc_err hex_json(struct sc_slice s, json_t **out)
 
 sc_err sc_verdict_sign(json_t *verdict, const struct sc_signer *signer, json_t **doc_out)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf canonical = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf canonical = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf signature = {0};
     SC_CLEANUP(sc_json_freep) json_t *doc = json_object();
     json_t *value = NULL;
     bool ok = true;
@@ -177,7 +177,7 @@ sc_err sc_verdict_check(const json_t *doc, const struct sc_verifier *auditor, bo
     if (strcmp(format, "securecloud-verdict") != 0 || size > sizeof signature ||
         sc_hex_decode(hex, signature, size) != SC_OK)
         return sc_fail(diag, SC_E_MALFORMED, "not a verdict, or its signature is not hexadecimal");
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf canonical = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf canonical = {0};
     SC_TRY(sc_json_canonical(member, &canonical));
     if (strcmp(alg, sc_sign_alg_name(sc_verifier_alg(auditor))) != 0 ||
         sc_verifier_check(auditor, sc_buf_slice(&canonical), sc_slice_of(signature, size)) != SC_OK)

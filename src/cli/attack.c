@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *const names[] = { "none", "drop", "duplicate", "alter", "replay", "reorder", "steal" };
+static const char *const names[] = {"none", "drop", "duplicate", "alter", "replay", "reorder", "steal"};
 
 sc_err sc_attack_parse(const char *name, enum sc_attack *out)
 {
@@ -46,8 +46,10 @@ static void sql_copy(struct sc_buf *sql, uint64_t client_id, int64_t from_ms, in
     SC_ASSERT(strncmp(sc_reading_columns, before, sizeof before - 1) == 0);
     const char *rest = sc_reading_columns + sizeof before - 1;
     sc_buf_reset(sql);
-    sc_buf_put_fmt(sql, "INSERT INTO reading(%s) SELECT client_id, %" PRId64 ", %s FROM reading WHERE client_id = %" PRIu64
-                        " AND timestamp = %" PRId64, sc_reading_columns, at_ms, rest, client_id, from_ms);
+    sc_buf_put_fmt(sql,
+                   "INSERT INTO reading(%s) SELECT client_id, %" PRId64 ", %s FROM reading WHERE client_id = %" PRIu64
+                   " AND timestamp = %" PRId64,
+                   sc_reading_columns, at_ms, rest, client_id, from_ms);
 }
 
 static void sql_delete(struct sc_buf *sql, uint64_t client_id, int64_t at_ms)
@@ -56,7 +58,8 @@ static void sql_delete(struct sc_buf *sql, uint64_t client_id, int64_t at_ms)
     sc_buf_put_fmt(sql, "DELETE FROM reading WHERE client_id = %" PRIu64 " AND timestamp = %" PRId64, client_id, at_ms);
 }
 
-static sc_err move_row(PGconn *db, struct sc_buf *sql, uint64_t client_id, int64_t from_ms, int64_t to_ms, struct sc_diag *diag)
+static sc_err move_row(PGconn *db, struct sc_buf *sql, uint64_t client_id, int64_t from_ms, int64_t to_ms,
+                       struct sc_diag *diag)
 {
     sql_copy(sql, client_id, from_ms, to_ms);
     SC_TRY(change_one(db, sql, diag));
@@ -69,17 +72,19 @@ struct target {
     int64_t other_ms;  /* an earlier one with less */
 };
 
-/* The victim is drawn among the thirstier half of the measured intervals; the other is the least of the earlier ones. */
+/* The victim is drawn among the thirstier half of the measured intervals; the other is the least of the earlier ones.
+ */
 static sc_err choose(PGconn *db, uint64_t client_id, uint64_t seed, struct target *out, struct sc_diag *diag)
 {
     char id[24];
     snprintf(id, sizeof id, "%" PRIu64, client_id);
-    const char *const values[] = { id };
+    const char *const values[] = {id};
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(db,
-                                 "SELECT timestamp, demand_kw FROM reading WHERE client_id = $1 AND demand_kw IS NOT NULL"
-                                 " ORDER BY demand_kw DESC, timestamp",
-                                 1, (const Oid[]){ 20 }, values, NULL, NULL, 0);
+    PGresult *res =
+        PQexecParams(db,
+                     "SELECT timestamp, demand_kw FROM reading WHERE client_id = $1 AND demand_kw IS NOT NULL"
+                     " ORDER BY demand_kw DESC, timestamp",
+                     1, (const Oid[]){20}, values, NULL, NULL, 0);
     SC_TRY(sc_db_check(db, res, "attack", diag));
     const int n = PQntuples(res);
     if (n < 4)
@@ -91,16 +96,18 @@ static sc_err choose(PGconn *db, uint64_t client_id, uint64_t seed, struct targe
         out->victim_ms = strtoll(PQgetvalue(res, victim, 0), NULL, 10);
         for (int i = n - 1; i > victim; i--) {
             out->other_ms = strtoll(PQgetvalue(res, i, 0), NULL, 10);
-            if (out->other_ms < out->victim_ms && strtod(PQgetvalue(res, i, 1), NULL) < strtod(PQgetvalue(res, victim, 1), NULL))
+            if (out->other_ms < out->victim_ms &&
+                strtod(PQgetvalue(res, i, 1), NULL) < strtod(PQgetvalue(res, victim, 1), NULL))
                 return SC_OK;
         }
     }
     return sc_fail(diag, SC_E_USAGE, "customer %s consumes nothing that could be hidden", id);
 }
 
-static sc_err attack_rows(PGconn *db, enum sc_attack attack, uint64_t client_id, const struct target *t, struct sc_diag *diag)
+static sc_err attack_rows(PGconn *db, enum sc_attack attack, uint64_t client_id, const struct target *t,
+                          struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = {0};
     switch (attack) {
     case SC_ATTACK_DROP:
         sql_delete(&sql, client_id, t->victim_ms);
@@ -109,8 +116,10 @@ static sc_err attack_rows(PGconn *db, enum sc_attack attack, uint64_t client_id,
         sql_copy(&sql, client_id, t->victim_ms, t->victim_ms + 1000); /* the key forbids the same millisecond */
         return change_one(db, &sql, diag);
     case SC_ATTACK_ALTER:
-        sc_buf_put_fmt(&sql, "UPDATE reading SET demand_kw = demand_kw / 8, active_power_w = active_power_w / 8 WHERE client_id = %" PRIu64
-                             " AND timestamp = %" PRId64, client_id, t->victim_ms);
+        sc_buf_put_fmt(&sql,
+                       "UPDATE reading SET demand_kw = demand_kw / 8, active_power_w = active_power_w / 8 WHERE "
+                       "client_id = %" PRIu64 " AND timestamp = %" PRId64,
+                       client_id, t->victim_ms);
         return change_one(db, &sql, diag);
     case SC_ATTACK_REPLAY:
         sql_delete(&sql, client_id, t->victim_ms);
@@ -128,10 +137,10 @@ static sc_err attack_rows(PGconn *db, enum sc_attack attack, uint64_t client_id,
     return sc_fail(diag, SC_E_USAGE, "not an attack on the database");
 }
 
-sc_err sc_attack_run(PGconn *db, enum sc_attack attack, uint64_t client_id, uint64_t seed, char *what_out, size_t what_size,
-                     struct sc_diag *diag)
+sc_err sc_attack_run(PGconn *db, enum sc_attack attack, uint64_t client_id, uint64_t seed, char *what_out,
+                     size_t what_size, struct sc_diag *diag)
 {
-    struct target t = { 0 };
+    struct target t = {0};
     char victim[SC_TIME_TEXT_SIZE];
     char other[SC_TIME_TEXT_SIZE];
     SC_TRY(choose(db, client_id, seed, &t, diag));
@@ -145,8 +154,10 @@ sc_err sc_attack_run(PGconn *db, enum sc_attack attack, uint64_t client_id, uint
     sc_time_text(t.victim_ms, victim);
     sc_time_text(t.other_ms, other);
     static const char *const stories[] = {
-        [SC_ATTACK_DROP] = "the reading of %s was deleted", [SC_ATTACK_DUPLICATE] = "the reading of %s was inserted a second time",
-        [SC_ATTACK_ALTER] = "the demand of %s was divided by 8", [SC_ATTACK_REPLAY] = "the reading of %s was overwritten with that of %s",
+        [SC_ATTACK_DROP] = "the reading of %s was deleted",
+        [SC_ATTACK_DUPLICATE] = "the reading of %s was inserted a second time",
+        [SC_ATTACK_ALTER] = "the demand of %s was divided by 8",
+        [SC_ATTACK_REPLAY] = "the reading of %s was overwritten with that of %s",
         [SC_ATTACK_REORDER] = "the readings of %s and %s were exchanged",
     };
     snprintf(what_out, what_size, stories[attack], victim, other);

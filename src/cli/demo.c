@@ -1,5 +1,5 @@
-/* securecloud-demo: the whole way of a reading on this machine, as separate processes: meters, aggregator, authenticators,
- * MDC, CascaDB; then bills, audits, the fraud ranking, and a report. */
+/* securecloud-demo: the whole way of a reading on this machine, as separate processes: meters, aggregator,
+ * authenticators, MDC, CascaDB; then bills, audits, the fraud ranking, and a report. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/attack.h"
@@ -23,8 +23,8 @@
 #define DEFAULT_LOSS      0.01
 #define STALL_US          ((int64_t)60000000)
 
-#define FAILED_SHOWN_MAX 8
-#define RANKING_SHOWN    3
+#define FAILED_SHOWN_MAX  8
+#define RANKING_SHOWN     3
 
 struct totals {
     size_t bills, passed, failed_count;
@@ -73,7 +73,7 @@ static int64_t now_us(void)
 
 static void pause_ms(long ms)
 {
-    nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
 /* A path below OUT, valid until the next call. */
@@ -99,9 +99,12 @@ static void say(const struct demo *d, const char *fmt, ...)
 static void print_help(void)
 {
     printf("Usage: securecloud demo [OPTIONS]\n\n"
-           "Starts meters, an aggregator, authenticators, the MDC and CascaDB as local processes on free loopback ports, plays\n"
-           "the data through them, produces bills, audits them, ranks customers by suspicion of fraud, and writes a report.\n\n"
-           "  --data FILE           measured loads (gz CSV; formats: docs/services/profile.md); without it, customers are drawn\n"
+           "Starts meters, an aggregator, authenticators, the MDC and CascaDB as local processes on free loopback "
+           "ports, plays\n"
+           "the data through them, produces bills, audits them, ranks customers by suspicion of fraud, and writes a "
+           "report.\n\n"
+           "  --data FILE           measured loads (gz CSV; formats: docs/services/profile.md); without it, customers "
+           "are drawn\n"
            "                        from the typical-day figures that come with SecureCloud\n"
            "  --annual-mwh E        yearly use of each site, for files of normalised loads\n"
            "  --customers N         how many (default %d, or as many as the file has)\n"
@@ -109,7 +112,8 @@ static void print_help(void)
            "  --first-day DATE      of the period (default %s, or chosen from the file)\n"
            "  --profile FILE        other typical-day figures (securecloud profile derive)\n"
            "  --out DIR             where results go (default ./out); an earlier demo's results there are replaced\n"
-           "  --attack KIND[:ID]    drop, duplicate, alter, replay or reorder a reading of customer ID, as a dishonest operator of\n"
+           "  --attack KIND[:ID]    drop, duplicate, alter, replay or reorder a reading of customer ID, as a dishonest "
+           "operator of\n"
            "                        the database could; or steal, as a dishonest customer could\n"
            "  --seed N              of everything random that is simulated (default 1)\n"
            "  --authenticators N    how many run in parallel (default 2)\n"
@@ -148,12 +152,27 @@ static sc_err attack_option(struct demo *d, const char *text, struct sc_diag *di
     const size_t n = colon != NULL ? (size_t)(colon - text) : strlen(text);
     snprintf(kind, sizeof kind, "%.*s", (int)(n < 31 ? n : 31), text);
     if (sc_attack_parse(kind, &d->attack) != SC_OK)
-        return sc_fail(diag, SC_E_USAGE, "--attack: \"%s\" is not drop, duplicate, alter, replay, reorder or steal", kind);
+        return sc_fail(diag, SC_E_USAGE, "--attack: \"%s\" is not drop, duplicate, alter, replay, reorder or steal",
+                       kind);
     return colon != NULL ? number("attack", colon + 1, INT32_MAX, &d->attack_customer, diag) : SC_OK;
 }
 
-enum { OPT_DATA = 1000, OPT_MWH, OPT_CUSTOMERS, OPT_DAYS, OPT_FIRST, OPT_PROFILE, OPT_OUT, OPT_ATTACK, OPT_SEED, OPT_AUTH, OPT_KEYS,
-       OPT_LOSS, OPT_QUIET, OPT_HELP };
+enum {
+    OPT_DATA = 1000,
+    OPT_MWH,
+    OPT_CUSTOMERS,
+    OPT_DAYS,
+    OPT_FIRST,
+    OPT_PROFILE,
+    OPT_OUT,
+    OPT_ATTACK,
+    OPT_SEED,
+    OPT_AUTH,
+    OPT_KEYS,
+    OPT_LOSS,
+    OPT_QUIET,
+    OPT_HELP
+};
 
 static sc_err option(struct demo *d, int o, struct sc_diag *diag)
 {
@@ -206,13 +225,21 @@ static sc_err option(struct demo *d, int o, struct sc_diag *diag)
 static sc_err options_parse(struct demo *d, int argc, char **argv, bool *help_out, struct sc_diag *diag)
 {
     static const struct option options[] = {
-        { "data", required_argument, NULL, OPT_DATA }, { "annual-mwh", required_argument, NULL, OPT_MWH },
-        { "customers", required_argument, NULL, OPT_CUSTOMERS }, { "days", required_argument, NULL, OPT_DAYS },
-        { "first-day", required_argument, NULL, OPT_FIRST }, { "profile", required_argument, NULL, OPT_PROFILE },
-        { "out", required_argument, NULL, OPT_OUT }, { "attack", required_argument, NULL, OPT_ATTACK },
-        { "seed", required_argument, NULL, OPT_SEED }, { "authenticators", required_argument, NULL, OPT_AUTH },
-        { "meter-keys", required_argument, NULL, OPT_KEYS }, { "loss", required_argument, NULL, OPT_LOSS },
-        { "quiet", no_argument, NULL, OPT_QUIET }, { "help", no_argument, NULL, OPT_HELP }, { NULL, 0, NULL, 0 },
+        {"data", required_argument, NULL, OPT_DATA},
+        {"annual-mwh", required_argument, NULL, OPT_MWH},
+        {"customers", required_argument, NULL, OPT_CUSTOMERS},
+        {"days", required_argument, NULL, OPT_DAYS},
+        {"first-day", required_argument, NULL, OPT_FIRST},
+        {"profile", required_argument, NULL, OPT_PROFILE},
+        {"out", required_argument, NULL, OPT_OUT},
+        {"attack", required_argument, NULL, OPT_ATTACK},
+        {"seed", required_argument, NULL, OPT_SEED},
+        {"authenticators", required_argument, NULL, OPT_AUTH},
+        {"meter-keys", required_argument, NULL, OPT_KEYS},
+        {"loss", required_argument, NULL, OPT_LOSS},
+        {"quiet", no_argument, NULL, OPT_QUIET},
+        {"help", no_argument, NULL, OPT_HELP},
+        {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -233,7 +260,7 @@ static sc_err share_find(struct demo *d, char *out, size_t size, const char *nam
 {
     char program[4096];
     const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    static const char *const relative[] = { "../../../data", "../share/securecloud", "../../data" };
+    static const char *const relative[] = {"../../../data", "../share/securecloud", "../../data"};
     (void)d;
     program[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(program, '/');
@@ -248,7 +275,8 @@ static sc_err share_find(struct demo *d, char *out, size_t size, const char *nam
 
 static sc_err out_prepare(struct demo *d, struct sc_diag *diag)
 {
-    static const char *const ours[] = { "system", "logs", "bills", "audits", "fraud", "customers", "run.json", "index.html", "services.json" };
+    static const char *const ours[] = {"system",    "logs",     "bills",      "audits",       "fraud",
+                                       "customers", "run.json", "index.html", "services.json"};
     struct stat st;
     if (stat(d->out, &st) == 0 && S_ISDIR(st.st_mode) && access(out_path(d, "run.json"), F_OK) != 0 &&
         access(out_path(d, "system"), F_OK) != 0 && rmdir(d->out) != 0)
@@ -290,7 +318,8 @@ static sc_err field_prepare(struct demo *d, char *profile_path, size_t size, str
     if (d->attack != SC_ATTACK_NONE && d->attack_customer == 0)
         d->attack_customer = 1 + count / 2; /* somebody in the middle */
     if (d->attack_customer > count)
-        return sc_fail(diag, SC_E_USAGE, "--attack: there is no customer %" PRIu64 ", only %zu", d->attack_customer, count);
+        return sc_fail(diag, SC_E_USAGE, "--attack: there is no customer %" PRIu64 ", only %zu", d->attack_customer,
+                       count);
     if (d->attack != SC_ATTACK_STEAL)
         return SC_OK;
     d->field.thief = d->attack_customer;
@@ -310,7 +339,7 @@ static sc_err service_start(struct demo *d, size_t index, struct sc_diag *diag)
 
 static sc_err system_start(struct demo *d, struct sc_diag *diag)
 {
-    const struct sc_system_options opt = { d->system_dir, d->authenticators, 0, d->loss, &d->field };
+    const struct sc_system_options opt = {d->system_dir, d->authenticators, 0, d->loss, &d->field};
     SC_TRY(sc_system_create(&opt, &d->system, diag));
     snprintf(d->processes.pid_file, sizeof d->processes.pid_file, "%s/services.json", d->out);
     SC_TRY(service_start(d, 0, diag)); /* CascaDB */
@@ -331,15 +360,15 @@ static void bar_show(const struct demo *d, const struct sc_field_progress *p)
         bar[i] = i < filled ? '#' : '.';
     bar[40] = '\0';
     const double seconds = (double)(now_us() - d->started_us) / 1e6;
-    printf("\r  [%s] %3d %%  %" PRId64 " of %" PRId64 " readings, %.0f a second  ", bar, (int)(p->acked * 100 / p->total), p->acked,
-           p->total, (double)p->acked / (seconds > 0.1 ? seconds : 0.1));
+    printf("\r  [%s] %3d %%  %" PRId64 " of %" PRId64 " readings, %.0f a second  ", bar,
+           (int)(p->acked * 100 / p->total), p->acked, p->total, (double)p->acked / (seconds > 0.1 ? seconds : 0.1));
     fflush(stdout);
 }
 
 /* Waits until every reading is acknowledged, starting dead services again. */
 static sc_err field_run(struct demo *d, struct sc_diag *diag)
 {
-    struct sc_field_progress p = { 0 };
+    struct sc_field_progress p = {0};
     int64_t last_acked = -1;
     int64_t moved_us = now_us();
     d->started_us = now_us();
@@ -352,7 +381,9 @@ static sc_err field_run(struct demo *d, struct sc_diag *diag)
             moved_us = now_us();
         }
         if (now_us() - moved_us > STALL_US)
-            return sc_fail(diag, SC_E_IO, "no reading arrived for a minute (%" PRId64 " of %" PRId64 "); the logs are in %s/logs", p.acked, p.total, d->out);
+            return sc_fail(diag, SC_E_IO,
+                           "no reading arrived for a minute (%" PRId64 " of %" PRId64 "); the logs are in %s/logs",
+                           p.acked, p.total, d->out);
         bar_show(d, &p);
         pause_ms(100);
     }
@@ -366,8 +397,9 @@ static sc_err attack_run(struct demo *d, struct sc_diag *diag)
     if (d->attack == SC_ATTACK_STEAL) {
         char from[SC_TIME_TEXT_SIZE];
         const struct sc_theft *t = sc_population_theft(d->population, d->attack_customer - 1);
-        snprintf(d->attack_story, sizeof d->attack_story, "from %.10s on, %.0f %% of the load bypasses the meter%s", sc_time_text(t->from_ms, from),
-                 t->fraction * 100, t->kind == SC_THEFT_BYPASS_EVENING ? " in the evening" : "");
+        snprintf(d->attack_story, sizeof d->attack_story, "from %.10s on, %.0f %% of the load bypasses the meter%s",
+                 sc_time_text(t->from_ms, from), t->fraction * 100,
+                 t->kind == SC_THEFT_BYPASS_EVENING ? " in the evening" : "");
     }
     if (!sc_attack_on_database(d->attack))
         return SC_OK;
@@ -375,7 +407,8 @@ static sc_err attack_run(struct demo *d, struct sc_diag *diag)
     SC_CLEANUP(sc_db_freep) PGconn *db = NULL;
     SC_TRY(sc_identity_load(out_path(d, "system/services/operator"), &id, diag));
     SC_TRY(sc_db_connect_wait(id, 10000, &db, diag));
-    return sc_attack_run(db, d->attack, d->attack_customer, d->field.seed, d->attack_story, sizeof d->attack_story, diag);
+    return sc_attack_run(db, d->attack, d->attack_customer, d->field.seed, d->attack_story, sizeof d->attack_story,
+                         diag);
 }
 
 /* ---- the two applications, the other party, and the report ---- */
@@ -396,7 +429,9 @@ static struct period period_of(const struct demo *d)
     struct period p;
     const int64_t first = sc_population_first_ms(d->population);
     sc_time_text(first, p.from);
-    sc_time_text(first + (int64_t)sc_population_interval_count(d->population) * sc_population_interval_s(d->population) * 1000, p.to);
+    sc_time_text(first + (int64_t)sc_population_interval_count(d->population) *
+                             sc_population_interval_s(d->population) * 1000,
+                 p.to);
     p.from[10] = '\0';
     p.to[10] = '\0';
     return p;
@@ -422,13 +457,20 @@ static sc_err results_make(struct demo *d, struct sc_diag *diag)
     snprintf(audits, sizeof audits, "%s/audits", d->out);
     snprintf(ranking, sizeof ranking, "%s/fraud", d->out);
     say(d, "Billing ...\n");
-    SC_TRY(task(d, "bill", (const char *const[]){ "--identity", billing, "--all", "--from", p.from, "--to", p.to, "--tariff", tariffs,
-                                                  "--out-dir", bills, NULL }, diag));
+    SC_TRY(task(d, "bill",
+                (const char *const[]){"--identity", billing, "--all", "--from", p.from, "--to", p.to, "--tariff",
+                                      tariffs, "--out-dir", bills, NULL},
+                diag));
     say(d, "Auditing, as the other party ...\n");
-    SC_TRY(task(d, "audit", (const char *const[]){ "--identity", auditor, "--institute", institute, "--tariff", tariffs, "--all", "--bills",
-                                                   bills, "--out-dir", audits, NULL }, diag));
+    SC_TRY(task(d, "audit",
+                (const char *const[]){"--identity", auditor, "--institute", institute, "--tariff", tariffs, "--all",
+                                      "--bills", bills, "--out-dir", audits, NULL},
+                diag));
     say(d, "Looking for fraud ...\n");
-    return task(d, "fraud", (const char *const[]){ "rank", "--identity", fraud, "--from", p.from, "--to", p.to, "--out-dir", ranking, NULL }, diag);
+    return task(
+        d, "fraud",
+        (const char *const[]){"rank", "--identity", fraud, "--from", p.from, "--to", p.to, "--out-dir", ranking, NULL},
+        diag);
 }
 
 /* The decimal text "123.45" in cents. */
@@ -470,13 +512,14 @@ static void totals_add(struct demo *d, uint64_t id)
     const char *kind = json_string_value(json_object_get(finding, "kind"));
     const char *start = json_string_value(json_object_get(finding, "start"));
     t->failed_ids[t->failed] = id;
-    snprintf(t->failed_why[t->failed++], sizeof t->failed_why[0], "%s %s%s", kind != NULL ? kind : "see the verdict", start != NULL ? start : "",
-             json_array_size(json_object_get(verdict, "findings")) > 1 ? " and more" : "");
+    snprintf(t->failed_why[t->failed++], sizeof t->failed_why[0], "%s %s%s", kind != NULL ? kind : "see the verdict",
+             start != NULL ? start : "", json_array_size(json_object_get(verdict, "findings")) > 1 ? " and more" : "");
 }
 
 static void station_add(struct demo *d, const char *id, const char *title, json_t *counts)
 {
-    json_array_append_new(d->stations, json_pack("{s:s, s:s, s:i, s:o}", "id", id, "title", title, "instances", 1, "counts", counts));
+    json_array_append_new(
+        d->stations, json_pack("{s:s, s:s, s:i, s:o}", "id", id, "title", title, "instances", 1, "counts", counts));
 }
 
 static void totals_gather(struct demo *d)
@@ -484,8 +527,12 @@ static void totals_gather(struct demo *d)
     const size_t count = sc_population_count(d->population);
     for (size_t i = 0; i < count; i++)
         totals_add(d, sc_population_customer(d->population, i)->client_id);
-    station_add(d, "billing", "Billing", json_pack("{s:I, s:I}", "bills", (json_int_t)d->totals.bills, "reais billed", (json_int_t)(d->totals.cents / 100)));
-    station_add(d, "audit", "Audit", json_pack("{s:I, s:I}", "passed", (json_int_t)d->totals.passed, "failed", (json_int_t)d->totals.failed_count));
+    station_add(d, "billing", "Billing",
+                json_pack("{s:I, s:I}", "bills", (json_int_t)d->totals.bills, "reais billed",
+                          (json_int_t)(d->totals.cents / 100)));
+    station_add(
+        d, "audit", "Audit",
+        json_pack("{s:I, s:I}", "passed", (json_int_t)d->totals.passed, "failed", (json_int_t)d->totals.failed_count));
     station_add(d, "fraud", "Fraud ranking", json_pack("{s:I}", "customers ranked", (json_int_t)count));
 }
 
@@ -493,19 +540,23 @@ static sc_err run_write(struct demo *d, struct sc_diag *diag)
 {
     const struct period p = period_of(d);
     char title[128];
-    snprintf(title, sizeof title, "SecureCloud: %zu customers, %s to %s", sc_population_count(d->population), p.from, p.to);
+    snprintf(title, sizeof title, "SecureCloud: %zu customers, %s to %s", sc_population_count(d->population), p.from,
+             p.to);
     json_t *attack = d->attack == SC_ATTACK_NONE
                          ? json_null()
-                         : json_pack("{s:s, s:I, s:s}", "kind", sc_attack_name(d->attack), "customer", (json_int_t)d->attack_customer,
-                                     "description", d->attack_story);
-    SC_CLEANUP(sc_json_freep) json_t *run = json_pack(
-        "{s:i, s:s, s:{s:s, s:s}, s:I, s:I, s:I, s:i, s:{s:s, s:s}, s:f, s:O, s:o, s:s, s:i}", "version", 1, "title", title, "data", "source",
-        d->field.data_path != NULL ? "file" : "typical-day figures", "name", sc_population_source(d->population), "seed",
-        (json_int_t)d->field.seed, "customers", (json_int_t)sc_population_count(d->population), "days",
-        (json_int_t)(sc_population_interval_count(d->population) * sc_population_interval_s(d->population) / 86400), "interval_s",
-        (int)sc_population_interval_s(d->population), "period", "from", p.from, "to", p.to, "duration_s",
+                         : json_pack("{s:s, s:I, s:s}", "kind", sc_attack_name(d->attack), "customer",
+                                     (json_int_t)d->attack_customer, "description", d->attack_story);
+    SC_CLEANUP(sc_json_freep)
+    json_t *run = json_pack(
+        "{s:i, s:s, s:{s:s, s:s}, s:I, s:I, s:I, s:i, s:{s:s, s:s}, s:f, s:O, s:o, s:s, s:i}", "version", 1, "title",
+        title, "data", "source", d->field.data_path != NULL ? "file" : "typical-day figures", "name",
+        sc_population_source(d->population), "seed", (json_int_t)d->field.seed, "customers",
+        (json_int_t)sc_population_count(d->population), "days",
+        (json_int_t)(sc_population_interval_count(d->population) * sc_population_interval_s(d->population) / 86400),
+        "interval_s", (int)sc_population_interval_s(d->population), "period", "from", p.from, "to", p.to, "duration_s",
         (double)(now_us() - d->started_us) / 1e6, "stations", d->stations, "attack", attack, "backend",
-        "software (SIMULATED enclaves: this machine has no TEE hardware, or none is used)", "restarts", (int)d->restarts);
+        "software (SIMULATED enclaves: this machine has no TEE hardware, or none is used)", "restarts",
+        (int)d->restarts);
     if (run == NULL)
         return sc_fail(diag, SC_E_NOMEM, "run.json");
     return sc_json_write(out_path(d, "run.json"), run, diag);
@@ -522,7 +573,8 @@ static void stations_print(const struct demo *d)
         json_t *value;
         const char *separator = "";
         say(d, "  %-15s", json_string_value(json_object_get(st, "title")));
-        json_object_foreach(counts, label, value) {
+        json_object_foreach(counts, label, value)
+        {
             say(d, "%s%" JSON_INTEGER_FORMAT " %s", separator, json_integer_value(value), label);
             separator = ", ";
         }
@@ -535,8 +587,8 @@ static void results_print(struct demo *d)
     const struct totals *t = &d->totals;
     for (size_t i = 0; i < t->failed; i++)
         say(d, "  audit of customer %" PRIu64 " FAILED: %s\n", t->failed_ids[i], t->failed_why[i]);
-    say(d, "  %zu bills, R$ %" PRId64 ".%02" PRId64 " in all; audits: %zu passed, %zu failed\n", t->bills, t->cents / 100, t->cents % 100,
-        t->passed, t->failed_count);
+    say(d, "  %zu bills, R$ %" PRId64 ".%02" PRId64 " in all; audits: %zu passed, %zu failed\n", t->bills,
+        t->cents / 100, t->cents % 100, t->passed, t->failed_count);
 }
 
 static void ranking_print(struct demo *d)
@@ -550,8 +602,9 @@ static void ranking_print(struct demo *d)
         const json_t *c = json_array_get(list, i);
         const char *name = json_string_value(json_object_get(c, "name"));
         const char *why = json_string_value(json_array_get(json_object_get(c, "reasons"), 0));
-        say(d, "    %zu. customer %" JSON_INTEGER_FORMAT " %-20s %5.1f  %s\n", i + 1, json_integer_value(json_object_get(c, "client_id")),
-            name != NULL ? name : "", json_number_value(json_object_get(c, "score")), why != NULL ? why : "");
+        say(d, "    %zu. customer %" JSON_INTEGER_FORMAT " %-20s %5.1f  %s\n", i + 1,
+            json_integer_value(json_object_get(c, "client_id")), name != NULL ? name : "",
+            json_number_value(json_object_get(c, "score")), why != NULL ? why : "");
     }
 }
 
@@ -563,9 +616,11 @@ static sc_err demo_run(struct demo *d, struct sc_diag *diag)
     SC_TRY(out_prepare(d, diag));
     const struct period p = period_of(d);
     say(d, "SecureCloud %s, software backend: enclaves are SIMULATED (docs/threat-model.md)\n", SC_VERSION);
-    say(d, "Data: %s %s\n", d->field.data_path != NULL ? "measured loads," : "customers drawn from typical-day figures of", sc_population_source(d->population));
-    say(d, "%zu customers, %s to %s, one reading every %" PRIu32 " minutes, seed %" PRIu64 "\n", sc_population_count(d->population), p.from,
-        p.to, sc_population_interval_s(d->population) / 60, d->field.seed);
+    say(d, "Data: %s %s\n",
+        d->field.data_path != NULL ? "measured loads," : "customers drawn from typical-day figures of",
+        sc_population_source(d->population));
+    say(d, "%zu customers, %s to %s, one reading every %" PRIu32 " minutes, seed %" PRIu64 "\n",
+        sc_population_count(d->population), p.from, p.to, sc_population_interval_s(d->population) / 60, d->field.seed);
     if (d->terminal)
         say(d, "Starting ...\n");
     SC_TRY(system_start(d, diag));
@@ -574,12 +629,13 @@ static sc_err demo_run(struct demo *d, struct sc_diag *diag)
     d->stations = sc_stations_json(&d->system);
     SC_TRY(attack_run(d, diag));
     if (d->attack != SC_ATTACK_NONE)
-        say(d, "Attack \"%s\" on customer %" PRIu64 ": %s\n", sc_attack_name(d->attack), d->attack_customer, d->attack_story);
+        say(d, "Attack \"%s\" on customer %" PRIu64 ": %s\n", sc_attack_name(d->attack), d->attack_customer,
+            d->attack_story);
     SC_TRY(results_make(d, diag));
     d->restarts = sc_processes_restarts(&d->processes);
     totals_gather(d);
     SC_TRY(run_write(d, diag));
-    SC_TRY(task(d, "report", (const char *const[]){ "--out", d->out, NULL }, diag));
+    SC_TRY(task(d, "report", (const char *const[]){"--out", d->out, NULL}, diag));
     stations_print(d);
     results_print(d);
     ranking_print(d);
@@ -591,8 +647,8 @@ static sc_err demo_run(struct demo *d, struct sc_diag *diag)
 
 int main(int argc, char **argv)
 {
-    struct demo d = { .out = "out", .authenticators = 2, .loss = DEFAULT_LOSS, .field = { .seed = 1 } };
-    struct sc_diag diag = { 0 };
+    struct demo d = {.out = "out", .authenticators = 2, .loss = DEFAULT_LOSS, .field = {.seed = 1}};
+    struct sc_diag diag = {0};
     bool help = false;
     sc_err err = options_parse(&d, argc, argv, &help, &diag);
     if (help) {
@@ -604,7 +660,7 @@ int main(int argc, char **argv)
         return 2;
     }
     d.terminal = isatty(STDOUT_FILENO);
-    const struct sigaction act = { .sa_handler = on_interrupt };
+    const struct sigaction act = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
     d.started_us = now_us();

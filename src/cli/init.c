@@ -7,7 +7,8 @@
 static void print_help(void)
 {
     printf("Usage: securecloud init --dir DIR [--authenticators N] [--base-port PORT]\n\n"
-           "Makes a local certificate authority, a (simulated) metrology institute, and for every service an identity: certificate\n"
+           "Makes a local certificate authority, a (simulated) metrology institute, and for every service an identity: "
+           "certificate\n"
            "with a SPIFFE ID, key, configuration, secrets.  A service is then started with\n"
            "    securecloud SERVICE --identity DIR/services/SERVICE\n"
            "DIR/ca and DIR/institute hold private keys: in earnest they belong to other machines and other people.\n\n"
@@ -19,10 +20,12 @@ static void print_help(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = { { "dir", required_argument, NULL, 'd' }, { "authenticators", required_argument, NULL, 'a' },
-                                             { "base-port", required_argument, NULL, 'p' }, { "help", no_argument, NULL, 'h' },
-                                             { NULL, 0, NULL, 0 } };
-    struct sc_system_options opt = { .authenticators = 2 };
+    static const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                            {"authenticators", required_argument, NULL, 'a'},
+                                            {"base-port", required_argument, NULL, 'p'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct sc_system_options opt = {.authenticators = 2};
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (o == 'd')
@@ -42,7 +45,7 @@ int main(int argc, char **argv)
         return 2;
     }
     struct sc_system system;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     const sc_err err = sc_system_create(&opt, &system, &diag);
     if (err != SC_OK) {
         fprintf(stderr, "securecloud init: %s\n", sc_diag_text(&diag, err));

@@ -7,21 +7,23 @@
 static const struct {
     const char *group, *verb, *what;
 } verbs[] = {
-    { "Start here", "demo", "the whole way of a reading, on this machine: from meters to bills, audits and a fraud ranking" },
-    { "Start here", "report", "HTML pages from a demo's or a month's results" },
-    { "Working with the data", "sql", "a shell on CascaDB: tables, JSON or CSV" },
-    { "Working with the data", "bill", "bills with measurement hashes; proofs that a reading is in one" },
-    { "Working with the data", "audit", "the other party's judgement of a bill; trusts the institute's root alone" },
-    { "Working with the data", "fraud", "rank customers by suspicion, with the reasons; evaluate the method" },
-    { "Working with the data", "profile", "typical-day figures from measured loads" },
-    { "Working with the data", "load", "order a meter to disconnect or reconnect its load" },
-    { "Working with the data", "kvs", "look into a volume of the Secure KVS, and verify it" },
-    { "Running an installation", "init", "make authorities, identities and configurations" },
-    { "Services (started by an identity)", "aggregator", "forwards sealed messages, stores them while the uplink is down" },
-    { "Services (started by an identity)", "authenticator", "opens and verifies what meters say" },
-    { "Services (started by an identity)", "mdc", "Metering Data Collection" },
-    { "Services (started by an identity)", "cascadb", "SQL on the Secure KVS, PostgreSQL's protocol" },
-    { "Services (started by an identity)", "simulator", "a field of meters" },
+    {"Start here", "demo",
+     "the whole way of a reading, on this machine: from meters to bills, audits and a fraud ranking"},
+    {"Start here", "report", "HTML pages from a demo's or a month's results"},
+    {"Working with the data", "sql", "a shell on CascaDB: tables, JSON or CSV"},
+    {"Working with the data", "bill", "bills with measurement hashes; proofs that a reading is in one"},
+    {"Working with the data", "audit", "the other party's judgement of a bill; trusts the institute's root alone"},
+    {"Working with the data", "fraud", "rank customers by suspicion, with the reasons; evaluate the method"},
+    {"Working with the data", "profile", "typical-day figures from measured loads"},
+    {"Working with the data", "load", "order a meter to disconnect or reconnect its load"},
+    {"Working with the data", "kvs", "look into a volume of the Secure KVS, and verify it"},
+    {"Running an installation", "init", "make authorities, identities and configurations"},
+    {"Services (started by an identity)", "aggregator",
+     "forwards sealed messages, stores them while the uplink is down"},
+    {"Services (started by an identity)", "authenticator", "opens and verifies what meters say"},
+    {"Services (started by an identity)", "mdc", "Metering Data Collection"},
+    {"Services (started by an identity)", "cascadb", "SQL on the Secure KVS, PostgreSQL's protocol"},
+    {"Services (started by an identity)", "simulator", "a field of meters"},
 };
 
 static void print_help(void)
@@ -40,7 +42,7 @@ static void print_help(void)
 int main(int argc, char **argv)
 {
     char program[4200];
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_help();
         return argc < 2 ? 2 : 0;

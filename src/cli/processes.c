@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STOP_PATIENCE_US  ((int64_t)10000000)
-#define QUICK_DEATH_US    ((int64_t)1000000)
-#define QUICK_DEATHS_MAX  20
+#define STOP_PATIENCE_US ((int64_t)10000000)
+#define QUICK_DEATH_US   ((int64_t)1000000)
+#define QUICK_DEATHS_MAX 20
 
 static int64_t now_us(void)
 {
@@ -26,7 +26,7 @@ static int64_t now_us(void)
 
 static void pause_ms(long ms)
 {
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
 /* ---- where programs are ---- */
@@ -85,8 +85,8 @@ sc_err sc_program_find(const char *verb, char *out, size_t out_size, struct sc_d
     }
     if (on_path(verb, out, out_size))
         return SC_OK;
-    return sc_fail(diag, SC_E_NOT_FOUND, "there is no command \"%s\" (no program securecloud-%s beside this one nor on PATH)", verb,
-                   verb);
+    return sc_fail(diag, SC_E_NOT_FOUND,
+                   "there is no command \"%s\" (no program securecloud-%s beside this one nor on PATH)", verb, verb);
 }
 
 /* ---- starting ---- */
@@ -115,7 +115,7 @@ static pid_t spawn(const char *program, char *const *argv, const char *log, bool
 
 static sc_err process_spawn(struct sc_process *x, struct sc_diag *diag)
 {
-    char *const argv[] = { x->program, (char *)"--identity", x->identity, NULL };
+    char *const argv[] = {x->program, (char *)"--identity", x->identity, NULL};
     x->pid = spawn(x->program, argv, x->log, true);
     if (x->pid < 0) {
         x->pid = 0;
@@ -139,12 +139,12 @@ static void pids_write(const struct sc_processes *p)
     json_decref(doc);
 }
 
-sc_err sc_processes_start(struct sc_processes *p, const char *name, const char *program, const char *identity, const char *log,
-                          struct sc_diag *diag)
+sc_err sc_processes_start(struct sc_processes *p, const char *name, const char *program, const char *identity,
+                          const char *log, struct sc_diag *diag)
 {
     SC_ASSERT(p->count < SC_PROCESS_COUNT_MAX);
     struct sc_process *x = &p->process[p->count];
-    *x = (struct sc_process){ 0 };
+    *x = (struct sc_process){0};
     snprintf(x->name, sizeof x->name, "%s", name);
     snprintf(x->identity, sizeof x->identity, "%s", identity);
     snprintf(x->log, sizeof x->log, "%s", log);
@@ -227,6 +227,7 @@ sc_err sc_task_run(const char *verb, const char *const *args, const char *log, s
             return sc_fail_errno(diag, SC_E_IO, "%s", verb);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return SC_OK;
-    return sc_fail(diag, SC_E_IO, "securecloud %s failed (%s %d); see %s", verb, WIFEXITED(status) ? "exit code" : "signal",
+    return sc_fail(diag, SC_E_IO, "securecloud %s failed (%s %d); see %s", verb,
+                   WIFEXITED(status) ? "exit code" : "signal",
                    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), log);
 }

@@ -1,8 +1,8 @@
 /* The meters of an installation: keys, the institute's certificates, and their rows in the database. */
 #include "base/file.h"
 #include "cli/system.h"
-#include "metering/electrical.h"
 #include "collection/orders.h"
+#include "metering/electrical.h"
 #include "metering/reading.h"
 #include "service/db.h"
 
@@ -14,7 +14,7 @@
 
 sc_err sc_meter_keys_parse(const char *name, enum sc_meter_keys *out)
 {
-    static const char *const names[] = { "mixed", "ed25519", "p256", "rsa2048" };
+    static const char *const names[] = {"mixed", "ed25519", "p256", "rsa2048"};
     for (int i = 0; i < 4; i++)
         if (strcmp(name, names[i]) == 0) {
             *out = (enum sc_meter_keys)i;
@@ -67,12 +67,16 @@ static sc_err certify(const struct institute *institute, const struct sc_custome
     SC_CLEANUP(sc_verifier_freep) struct sc_verifier *public_key = NULL;
     SC_TRY(sc_verifier_of_signer(key, &public_key));
     snprintf(name, sizeof name, "Meter %08" PRIu32, c->meter);
-    const struct sc_cert_request req = { .common_name = name, .uri = sc_meter_urn_format(c->meter, c->client_id, urn),
-                                         .subject_key = public_key, .not_before_ms = CERT_FROM_MS, .not_after_ms = CERT_UNTIL_MS };
+    const struct sc_cert_request req = {.common_name = name,
+                                        .uri = sc_meter_urn_format(c->meter, c->client_id, urn),
+                                        .subject_key = public_key,
+                                        .not_before_ms = CERT_FROM_MS,
+                                        .not_after_ms = CERT_UNTIL_MS};
     return sc_cert_issue(&req, institute->cert, institute->key, out, diag);
 }
 
-static sc_err insert_customer(PGconn *db, const struct sc_customer *c, const struct sc_electrical_config *e, struct sc_diag *diag)
+static sc_err insert_customer(PGconn *db, const struct sc_customer *c, const struct sc_electrical_config *e,
+                              struct sc_diag *diag)
 {
     char id[24];
     char phases[8];
@@ -86,48 +90,58 @@ static sc_err insert_customer(PGconn *db, const struct sc_customer *c, const str
     snprintf(peak, sizeof peak, "%.17g", c->contracted_peak_kw);
     snprintf(contracted, sizeof contracted, "%.17g", c->contracted_kw);
     snprintf(meter, sizeof meter, "%" PRIu32, c->meter);
-    const char *const values[] = { id,   c->name,    sc_customer_class_name(c->customer_class), sc_modality_name(c->modality), phases,
-                                   volt, peak, contracted, meter };
+    const char *const values[] = {id,
+                                  c->name,
+                                  sc_customer_class_name(c->customer_class),
+                                  sc_modality_name(c->modality),
+                                  phases,
+                                  volt,
+                                  peak,
+                                  contracted,
+                                  meter};
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(db,
-                                 "INSERT INTO customer(client_id, name, class, modality, phases, nominal_v, contracted_peak_kw,"
-                                 " contracted_kw, meter) VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9)",
-                                 9, (const Oid[]){ 20, 25, 25, 25, 20, 701, 701, 701, 20 }, values, NULL, NULL, 0);
+    PGresult *res =
+        PQexecParams(db,
+                     "INSERT INTO customer(client_id, name, class, modality, phases, nominal_v, contracted_peak_kw,"
+                     " contracted_kw, meter) VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+                     9, (const Oid[]){20, 25, 25, 25, 20, 701, 701, 701, 20}, values, NULL, NULL, 0);
     return sc_db_check(db, res, "table customer", diag);
 }
 
-static sc_err insert_meter(PGconn *db, const struct sc_customer *c, struct sc_slice certificate, const struct sc_dh_public *agreement,
-                           uint32_t interval_s, int64_t installed_ms, struct sc_diag *diag)
+static sc_err insert_meter(PGconn *db, const struct sc_customer *c, struct sc_slice certificate,
+                           const struct sc_dh_public *agreement, uint32_t interval_s, int64_t installed_ms,
+                           struct sc_diag *diag)
 {
     uint8_t words[4][8];
     sc_store_u64be(words[0], c->meter);
     sc_store_u64be(words[1], c->client_id);
     sc_store_u64be(words[2], interval_s);
     sc_store_u64be(words[3], (uint64_t)installed_ms);
-    const char *const values[] = { (const char *)words[0], (const char *)words[1], (const char *)certificate.ptr,
-                                   (const char *)agreement->bytes, (const char *)words[2], (const char *)words[3] };
-    const int sizes[] = { 8, 8, (int)certificate.size, (int)sizeof agreement->bytes, 8, 8 };
-    const int formats[] = { 1, 1, 1, 1, 1, 1 };
+    const char *const values[] = {(const char *)words[0],         (const char *)words[1], (const char *)certificate.ptr,
+                                  (const char *)agreement->bytes, (const char *)words[2], (const char *)words[3]};
+    const int sizes[] = {8, 8, (int)certificate.size, (int)sizeof agreement->bytes, 8, 8};
+    const int formats[] = {1, 1, 1, 1, 1, 1};
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(db,
-                                 "INSERT INTO meter(serial, client_id, certificate, agreement_key, interval_s, installed_ms)"
-                                 " VALUES($1,$2,$3,$4,$5,$6)",
-                                 6, (const Oid[]){ 20, 20, 17, 17, 20, 20 }, values, sizes, formats, 0);
+    PGresult *res =
+        PQexecParams(db,
+                     "INSERT INTO meter(serial, client_id, certificate, agreement_key, interval_s, installed_ms)"
+                     " VALUES($1,$2,$3,$4,$5,$6)",
+                     6, (const Oid[]){20, 20, 17, 17, 20, 20}, values, sizes, formats, 0);
     return sc_db_check(db, res, "table meter", diag);
 }
 
 /* The simulator's side: the meter's private keys. */
-static sc_err keys_append(json_t *list, const struct sc_customer *c, const struct sc_signer *key, const struct sc_cert *cert,
-                          const struct sc_key *agreement)
+static sc_err keys_append(json_t *list, const struct sc_customer *c, const struct sc_signer *key,
+                          const struct sc_cert *cert, const struct sc_key *agreement)
 {
-    SC_CLEANUP(sc_buf_wipe) struct sc_buf key_pem = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf cert_pem = { 0 };
+    SC_CLEANUP(sc_buf_wipe) struct sc_buf key_pem = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf cert_pem = {0};
     char hex[2 * sizeof agreement->bytes + 1];
     SC_TRY(sc_signer_to_pem(key, &key_pem));
     SC_TRY(sc_cert_to_pem(cert, &cert_pem));
     sc_hex_encode(sc_slice_of(agreement->bytes, sizeof agreement->bytes), hex);
-    json_t *entry = json_pack("{s:I, s:s, s:s, s:s}", "serial", (json_int_t)c->meter, "key", sc_buf_cstr(&key_pem), "certificate",
-                              sc_buf_cstr(&cert_pem), "agreement", hex);
+    json_t *entry = json_pack("{s:I, s:s, s:s, s:s}", "serial", (json_int_t)c->meter, "key", sc_buf_cstr(&key_pem),
+                              "certificate", sc_buf_cstr(&cert_pem), "agreement", hex);
     explicit_bzero(hex, sizeof hex);
     return entry != NULL && json_array_append_new(list, entry) == 0 ? SC_OK : SC_E_NOMEM;
 }
@@ -139,7 +153,7 @@ static sc_err meter_install(PGconn *db, const struct institute *institute, const
     struct sc_electrical_config e;
     SC_CLEANUP(sc_signer_freep) struct sc_signer *key = NULL;
     SC_CLEANUP(sc_cert_freep) struct sc_cert *cert = NULL;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf der = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf der = {0};
     SC_CLEANUP(sc_key_wipe) struct sc_key agreement;
     struct sc_dh_public agreement_public;
     sc_dh_generate(&agreement, &agreement_public);
@@ -148,7 +162,8 @@ static sc_err meter_install(PGconn *db, const struct institute *institute, const
     SC_TRY(sc_cert_to_der(cert, &der));
     sc_electrical_suggest(c->customer_class, c->peak_kw, &e);
     SC_TRY(insert_customer(db, c, &e, diag));
-    SC_TRY(insert_meter(db, c, sc_buf_slice(&der), &agreement_public, sc_population_interval_s(p), sc_population_first_ms(p), diag));
+    SC_TRY(insert_meter(db, c, sc_buf_slice(&der), &agreement_public, sc_population_interval_s(p),
+                        sc_population_first_ms(p), diag));
     return keys_append(list, c, key, cert, &agreement);
 }
 
@@ -168,7 +183,7 @@ sc_err sc_system_provision(const struct sc_system *s, const struct sc_population
 {
     char path[512];
     snprintf(path, sizeof path, "%s/services/operator", s->dir);
-    SC_CLEANUP(institute_deinit) struct institute institute = { 0 };
+    SC_CLEANUP(institute_deinit) struct institute institute = {0};
     SC_CLEANUP(sc_identity_freep) struct sc_identity *id = NULL;
     SC_CLEANUP(sc_db_freep) PGconn *db = NULL;
     SC_CLEANUP(sc_json_freep) json_t *list = json_array();

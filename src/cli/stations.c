@@ -24,7 +24,8 @@ int64_t sc_metrics_value(struct sc_metrics_page *page, const char *name, const c
 {
     const size_t name_size = strlen(name);
     int64_t sum = 0;
-    for (const char *line = sc_buf_cstr(&page->text); *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = sc_buf_cstr(&page->text); *line != '\0';
+         line += strcspn(line, "\n"), line += *line == '\n') {
         if (strncmp(line, name, name_size) != 0 || (line[name_size] != ' ' && line[name_size] != '{'))
             continue;
         const char *value = line + name_size;
@@ -41,7 +42,7 @@ int64_t sc_metrics_value(struct sc_metrics_page *page, const char *name, const c
 
 sc_err sc_stations_wait(const struct sc_system *s, size_t from, size_t to, int timeout_ms, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_metrics_page_deinit) struct sc_metrics_page page = { 0 };
+    SC_CLEANUP(sc_metrics_page_deinit) struct sc_metrics_page page = {0};
     const int64_t until_us = sc_mono_us(&sc_clock_system) + (int64_t)timeout_ms * 1000;
     for (size_t i = from; i < to;) {
         if (sc_metrics_fetch(&s->service[i], &page, NULL) == SC_OK) {
@@ -49,16 +50,16 @@ sc_err sc_stations_wait(const struct sc_system *s, size_t from, size_t to, int t
             continue;
         }
         if (sc_mono_us(&sc_clock_system) > until_us)
-            return sc_fail(diag, SC_E_IO, "%s did not become ready within %d ms; its log is in %s/logs", s->service[i].name, timeout_ms,
-                           s->dir);
-        nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+            return sc_fail(diag, SC_E_IO, "%s did not become ready within %d ms; its log is in %s/logs",
+                           s->service[i].name, timeout_ms, s->dir);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
     return SC_OK;
 }
 
 sc_err sc_stations_progress(const struct sc_system *s, struct sc_field_progress *out)
 {
-    SC_CLEANUP(sc_metrics_page_deinit) struct sc_metrics_page page = { 0 };
+    SC_CLEANUP(sc_metrics_page_deinit) struct sc_metrics_page page = {0};
     SC_TRY(sc_metrics_fetch(sc_system_find(s, "simulator"), &page, NULL));
     *out = (struct sc_field_progress){
         .acked = sc_metrics_value(&page, "securecloud_simulator_acked", NULL),
@@ -76,28 +77,43 @@ static const struct station {
     const char *id, *title, *program;
     struct count counts[8];
 } stations[] = {
-    { "meters", "Meters", "simulator",
-      { { "readings signed", "securecloud_simulator_signed_total", NULL }, { "messages sent", "securecloud_simulator_messages_total", NULL },
-        { "lost on the air", "securecloud_simulator_lost_total", NULL } } },
-    { "aggregator", "Aggregator", "aggregator",
-      { { "forwarded up", "securecloud_aggregator_messages_total", "result=\"forwarded_up\"" },
-        { "stored meanwhile", "securecloud_aggregator_messages_total", "result=\"spooled\"" },
-        { "forwarded down", "securecloud_aggregator_messages_total", "result=\"forwarded_down\"" },
-        { "malformed", "securecloud_aggregator_messages_total", "result=\"malformed\"" } } },
-    { "authenticator", "Authenticators", "authenticator",
-      { { "messages opened", "securecloud_authenticator_messages_total", NULL },
-        { "signatures verified", "securecloud_authenticator_readings_total", NULL },
-        { "refused", "securecloud_authenticator_refused_total", NULL } } },
-    { "mdc", "MDC", "mdc",
-      { { "readings stored", "securecloud_mdc_stored_readings", NULL },
-        { "duplicates dropped", "securecloud_mdc_readings_total", "result=\"duplicate\"" },
-        { "gaps noticed", "securecloud_mdc_gaps_total", NULL },
-        { "filled on request", "securecloud_mdc_readings_total", "result=\"gap_filled\"" } } },
-    { "cascadb", "CascaDB", "cascadb",
-      { { "statements", "securecloud_cascadb_statements_total", NULL }, { "rows written", "securecloud_cascadb_rows_written_total", NULL } } },
-    { "kvs", "Secure KVS", "cascadb",
-      { { "commits", "securecloud_kvs_commit_count", NULL }, { "syncs", "securecloud_kvs_sync_count", NULL },
-        { "bytes written", "securecloud_kvs_bytes_written", NULL } } },
+    {"meters",
+     "Meters",
+     "simulator",
+     {{"readings signed", "securecloud_simulator_signed_total", NULL},
+      {"messages sent", "securecloud_simulator_messages_total", NULL},
+      {"lost on the air", "securecloud_simulator_lost_total", NULL}}},
+    {"aggregator",
+     "Aggregator",
+     "aggregator",
+     {{"forwarded up", "securecloud_aggregator_messages_total", "result=\"forwarded_up\""},
+      {"stored meanwhile", "securecloud_aggregator_messages_total", "result=\"spooled\""},
+      {"forwarded down", "securecloud_aggregator_messages_total", "result=\"forwarded_down\""},
+      {"malformed", "securecloud_aggregator_messages_total", "result=\"malformed\""}}},
+    {"authenticator",
+     "Authenticators",
+     "authenticator",
+     {{"messages opened", "securecloud_authenticator_messages_total", NULL},
+      {"signatures verified", "securecloud_authenticator_readings_total", NULL},
+      {"refused", "securecloud_authenticator_refused_total", NULL}}},
+    {"mdc",
+     "MDC",
+     "mdc",
+     {{"readings stored", "securecloud_mdc_stored_readings", NULL},
+      {"duplicates dropped", "securecloud_mdc_readings_total", "result=\"duplicate\""},
+      {"gaps noticed", "securecloud_mdc_gaps_total", NULL},
+      {"filled on request", "securecloud_mdc_readings_total", "result=\"gap_filled\""}}},
+    {"cascadb",
+     "CascaDB",
+     "cascadb",
+     {{"statements", "securecloud_cascadb_statements_total", NULL},
+      {"rows written", "securecloud_cascadb_rows_written_total", NULL}}},
+    {"kvs",
+     "Secure KVS",
+     "cascadb",
+     {{"commits", "securecloud_kvs_commit_count", NULL},
+      {"syncs", "securecloud_kvs_sync_count", NULL},
+      {"bytes written", "securecloud_kvs_bytes_written", NULL}}},
 };
 
 static json_t *station_json(const struct sc_system *s, const struct station *st)
@@ -105,7 +121,7 @@ static json_t *station_json(const struct sc_system *s, const struct station *st)
     json_t *counts = json_object();
     int instances = 0;
     for (size_t i = 0; i < s->service_count; i++) {
-        SC_CLEANUP(sc_metrics_page_deinit) struct sc_metrics_page page = { 0 };
+        SC_CLEANUP(sc_metrics_page_deinit) struct sc_metrics_page page = {0};
         if (strcmp(s->service[i].program, st->program) != 0)
             continue;
         instances++;
@@ -116,7 +132,8 @@ static json_t *station_json(const struct sc_system *s, const struct station *st)
             json_object_set_new(counts, c->label, json_integer(before + sc_metrics_value(&page, c->metric, c->labels)));
         }
     }
-    return json_pack("{s:s, s:s, s:i, s:o}", "id", st->id, "title", st->title, "instances", instances, "counts", counts);
+    return json_pack("{s:s, s:s, s:i, s:o}", "id", st->id, "title", st->title, "instances", instances, "counts",
+                     counts);
 }
 
 json_t *sc_stations_json(const struct sc_system *s)

@@ -37,14 +37,14 @@ static sc_err path_of(char *out, size_t size, struct sc_diag *diag, const char *
 
 static sc_err write_cert(const struct sc_cert *cert, const char *path, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf pem = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf pem = {0};
     SC_TRY(sc_cert_to_pem(cert, &pem));
     return sc_file_write(path, sc_buf_slice(&pem), 0644, diag);
 }
 
 /* ---- authorities ---- */
-static sc_err authority_create(const char *dir, const char *name, const char *title, int64_t from_ms, struct authority *out,
-                               struct sc_diag *diag)
+static sc_err authority_create(const char *dir, const char *name, const char *title, int64_t from_ms,
+                               struct authority *out, struct sc_diag *diag)
 {
     char path[512];
     SC_TRY(path_of(path, sizeof path, diag, "%s/%s", dir, name));
@@ -52,8 +52,11 @@ static sc_err authority_create(const char *dir, const char *name, const char *ti
     SC_TRY(sc_signer_generate(SC_SIGN_P256, &out->key, diag));
     SC_CLEANUP(sc_verifier_freep) struct sc_verifier *public_key = NULL;
     SC_TRY(sc_verifier_of_signer(out->key, &public_key));
-    const struct sc_cert_request req = { .common_name = title, .subject_key = public_key, .not_before_ms = from_ms,
-                                         .not_after_ms = sc_wall_ms(&sc_clock_system) + 20 * 365 * DAY_MS, .is_ca = true };
+    const struct sc_cert_request req = {.common_name = title,
+                                        .subject_key = public_key,
+                                        .not_before_ms = from_ms,
+                                        .not_after_ms = sc_wall_ms(&sc_clock_system) + 20 * 365 * DAY_MS,
+                                        .is_ca = true};
     SC_TRY(sc_cert_issue(&req, NULL, out->key, &out->cert, diag));
     SC_TRY(path_of(path, sizeof path, diag, "%s/%s/%s.key.pem", dir, name, name));
     SC_TRY(sc_signer_write_pem(out->key, path, diag));
@@ -63,7 +66,8 @@ static sc_err authority_create(const char *dir, const char *name, const char *ti
 
 /* ---- identities ---- */
 /* Makes DIR/services/NAME with certificate, key, CA and configuration; steals config. */
-static sc_err identity_create(const char *dir, const char *name, const struct authority *ca, json_t *config, struct sc_diag *diag)
+static sc_err identity_create(const char *dir, const char *name, const struct authority *ca, json_t *config,
+                              struct sc_diag *diag)
 {
     SC_CLEANUP(sc_json_freep) json_t *owned = config;
     char path[512];
@@ -79,9 +83,13 @@ static sc_err identity_create(const char *dir, const char *name, const struct au
     SC_TRY(sc_verifier_of_signer(key, &public_key));
     snprintf(spiffe_id, sizeof spiffe_id, "%s/%s", SC_TRUST_DOMAIN, name);
     const int64_t now_ms = sc_wall_ms(&sc_clock_system);
-    const struct sc_cert_request req = { .common_name = name, .uri = spiffe_id, .dns = "localhost", .subject_key = public_key,
-                                         .not_before_ms = now_ms - DAY_MS, .not_after_ms = now_ms + SERVICE_CERT_DAYS * DAY_MS,
-                                         .is_tls = true };
+    const struct sc_cert_request req = {.common_name = name,
+                                        .uri = spiffe_id,
+                                        .dns = "localhost",
+                                        .subject_key = public_key,
+                                        .not_before_ms = now_ms - DAY_MS,
+                                        .not_after_ms = now_ms + SERVICE_CERT_DAYS * DAY_MS,
+                                        .is_tls = true};
     SC_TRY(sc_cert_issue(&req, ca->cert, ca->key, &cert, diag));
     SC_TRY(path_of(path, sizeof path, diag, "%s/services/%s/key.pem", dir, name));
     SC_TRY(sc_signer_write_pem(key, path, diag));
@@ -93,14 +101,16 @@ static sc_err identity_create(const char *dir, const char *name, const struct au
     return sc_json_write(path, owned, diag);
 }
 
-static sc_err secret_write(const char *dir, const char *name, const char *secret, const struct sc_key *key, struct sc_diag *diag)
+static sc_err secret_write(const char *dir, const char *name, const char *secret, const struct sc_key *key,
+                           struct sc_diag *diag)
 {
     char path[512];
     SC_TRY(path_of(path, sizeof path, diag, "%s/services/%s/%s.key", dir, name, secret));
     return sc_file_write(path, sc_slice_of(key->bytes, sizeof key->bytes), 0600, diag);
 }
 
-static sc_err cert_copy(const char *dir, const char *name, const char *file, const struct sc_cert *cert, struct sc_diag *diag)
+static sc_err cert_copy(const char *dir, const char *name, const char *file, const struct sc_cert *cert,
+                        struct sc_diag *diag)
 {
     char path[512];
     SC_TRY(path_of(path, sizeof path, diag, "%s/services/%s/%s", dir, name, file));
@@ -121,7 +131,7 @@ static sc_err port_take(struct ports *p, uint16_t *out, struct sc_diag *diag)
         *out = p->next++;
         return SC_OK;
     }
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof addr;
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || p->held_count == sizeof p->held / sizeof p->held[0])
@@ -144,7 +154,7 @@ static sc_err service_add(struct sc_system *s, struct ports *ports, const char *
                           struct sc_diag *diag)
 {
     struct sc_system_service *x = &s->service[s->service_count++];
-    *x = (struct sc_system_service){ 0 };
+    *x = (struct sc_system_service){0};
     snprintf(x->name, sizeof x->name, "%s", name);
     snprintf(x->program, sizeof x->program, "%s", program);
     if (serves)
@@ -184,7 +194,7 @@ static json_t *rights_make(const struct sc_system *s)
     static const struct {
         const char *name;
         const char *right;
-    } fixed[] = { { "mdc", "write" }, { "operator", "write" }, { "billing", "read" }, { "fraud", "read" }, { "auditor", "read" } };
+    } fixed[] = {{"mdc", "write"}, {"operator", "write"}, {"billing", "read"}, {"fraud", "read"}, {"auditor", "read"}};
     json_t *rights = json_object();
     char id[128];
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
@@ -228,8 +238,9 @@ static sc_err cascadb_create(const struct sc_system *s, const struct authority *
     return secret_write(s->dir, "cascadb", "kvs-root", &root, diag);
 }
 
-static sc_err authenticators_create(const struct sc_system *s, const struct authority *ca, const struct authority *institute,
-                                    const struct sc_key *headend, struct sc_diag *diag)
+static sc_err authenticators_create(const struct sc_system *s, const struct authority *ca,
+                                    const struct authority *institute, const struct sc_key *headend,
+                                    struct sc_diag *diag)
 {
     for (size_t i = 0; i < s->service_count; i++) {
         const struct sc_system_service *x = &s->service[i];
@@ -259,8 +270,8 @@ static sc_err aggregator_create(const struct sc_system *s, const struct authorit
     return identity_create(s->dir, "aggregator", ca, c, diag);
 }
 
-static sc_err simulator_create(const struct sc_system *s, const struct sc_system_options *opt, const struct authority *ca,
-                               const struct sc_dh_public *headend, struct sc_diag *diag)
+static sc_err simulator_create(const struct sc_system *s, const struct sc_system_options *opt,
+                               const struct authority *ca, const struct sc_dh_public *headend, struct sc_diag *diag)
 {
     char path[512];
     char hex[2 * sizeof headend->bytes + 1];
@@ -282,7 +293,7 @@ static sc_err simulator_create(const struct sc_system *s, const struct sc_system
 static sc_err clients_create(const struct sc_system *s, const struct authority *ca, const struct authority *institute,
                              struct sc_diag *diag)
 {
-    static const char *const names[] = { "operator", "billing", "fraud", "auditor" };
+    static const char *const names[] = {"operator", "billing", "fraud", "auditor"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         SC_TRY(identity_create(s->dir, names[i], ca, json_pack("{s:o}", "database", database_address(s)), diag));
         SC_TRY(cert_copy(s->dir, names[i], "institute.pem", institute->cert, diag));
@@ -292,7 +303,7 @@ static sc_err clients_create(const struct sc_system *s, const struct authority *
 
 static sc_err services_choose(struct sc_system *s, const struct sc_system_options *opt, struct sc_diag *diag)
 {
-    SC_CLEANUP(ports_deinit) struct ports ports = { .next = opt->base_port };
+    SC_CLEANUP(ports_deinit) struct ports ports = {.next = opt->base_port};
     char name[32];
     SC_TRY(service_add(s, &ports, "cascadb", "cascadb", true, diag));
     SC_TRY(service_add(s, &ports, "mdc", "mdc", true, diag));
@@ -306,7 +317,8 @@ static sc_err services_choose(struct sc_system *s, const struct sc_system_option
     return SC_OK;
 }
 
-static sc_err keys_of_headend(const char *dir, struct sc_key *private_out, struct sc_dh_public *public_out, struct sc_diag *diag)
+static sc_err keys_of_headend(const char *dir, struct sc_key *private_out, struct sc_dh_public *public_out,
+                              struct sc_diag *diag)
 {
     char path[512];
     char hex[2 * sizeof public_out->bytes + 2];
@@ -327,11 +339,11 @@ sc_err sc_system_create(const struct sc_system_options *opt, struct sc_system *o
     if (stat(path, &st) == 0)
         return sc_fail(diag, SC_E_EXISTS, "%s holds an installation already", opt->dir);
     SC_TRY(sc_dir_make(opt->dir, 0700, diag));
-    *out = (struct sc_system){ .dir = opt->dir };
+    *out = (struct sc_system){.dir = opt->dir};
     SC_TRY(services_choose(out, opt, diag));
 
-    SC_CLEANUP(authority_deinit) struct authority ca = { 0 };
-    SC_CLEANUP(authority_deinit) struct authority institute = { 0 };
+    SC_CLEANUP(authority_deinit) struct authority ca = {0};
+    SC_CLEANUP(authority_deinit) struct authority institute = {0};
     SC_CLEANUP(sc_key_wipe) struct sc_key headend;
     struct sc_dh_public headend_public;
     SC_TRY(authority_create(opt->dir, "ca", "SecureCloud local CA", sc_wall_ms(&sc_clock_system) - DAY_MS, &ca, diag));

@@ -5,8 +5,8 @@
  * meters keep their readings themselves. */
 #include "base/log.h"
 #include "base/u32map.h"
-#include "metering/envelope.h"
 #include "collection/spool.h"
+#include "metering/envelope.h"
 #include "net/conn.h"
 #include "service/service.h"
 
@@ -35,11 +35,11 @@ struct aggregator {
     size_t uplink_count;
     struct sc_listener *listener;
     struct sc_endpoint listen;
-    struct meter_conn *meters;       /* open connections from the field */
-    struct sc_u32map routes;         /* serial -> struct meter_conn * it last spoke through, or NULL */
+    struct meter_conn *meters; /* open connections from the field */
+    struct sc_u32map routes;   /* serial -> struct meter_conn * it last spoke through, or NULL */
     struct sc_spool *spool;
-    struct sc_buf spooled;           /* the message being forwarded from the spool */
-    struct sc_timer *retry;          /* looks again whether paused meters may go on */
+    struct sc_buf spooled;  /* the message being forwarded from the spool */
+    struct sc_timer *retry; /* looks again whether paused meters may go on */
     bool paused;
     struct sc_log_limiter limiter;
     struct {
@@ -93,7 +93,7 @@ static void meters_resume(struct aggregator *a)
 /* Forwards spooled messages while there is room; what an authenticator cannot take now waits for `drained`. */
 static void spool_drain(struct aggregator *a)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     sc_err err = SC_OK;
     while (err == SC_OK && sc_spool_count(a->spool) != 0 && !uplinks_congested(a)) {
         struct sc_envelope_header h;
@@ -130,7 +130,7 @@ static void retry(void *arg)
 
 static void forward_up(struct aggregator *a, uint32_t serial, struct sc_slice bytes)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     struct sc_conn *up = uplink_for(a, serial);
     if (up != NULL && sc_conn_send(up, bytes) == SC_OK) {
         sc_metric_add(a->metric.up, 1);
@@ -282,7 +282,8 @@ static void register_metrics(struct aggregator *a)
     a->metric.unroutable = sc_metrics_counter(m, messages, "result=\"no_route\"", help);
     a->metric.waiting = sc_metrics_gauge(m, "securecloud_aggregator_spool_messages", "", "Messages waiting on disk.");
     a->metric.uplinks = sc_metrics_gauge(m, "securecloud_aggregator_uplinks", "", "Authenticators connected.");
-    a->metric.meters = sc_metrics_gauge(m, "securecloud_aggregator_field_connections", "", "Connections from the field.");
+    a->metric.meters =
+        sc_metrics_gauge(m, "securecloud_aggregator_field_connections", "", "Connections from the field.");
 }
 
 static void uplink_failed(void *arg, const char *peer, const char *why)
@@ -293,7 +294,7 @@ static void uplink_failed(void *arg, const char *peer, const char *why)
 
 static sc_err uplinks_start(struct aggregator *a, const struct sc_conn_options *shape, struct sc_diag *diag)
 {
-    static const struct sc_conn_events events = { uplink_opened, uplink_message, uplink_drained, uplink_closed };
+    static const struct sc_conn_events events = {uplink_opened, uplink_message, uplink_drained, uplink_closed};
     const json_t *list = json_object_get(sc_identity_config(sc_service_identity(a->service)), "authenticators");
     if (json_array_size(list) == 0 || json_array_size(list) > UPLINK_COUNT_MAX)
         return sc_fail(diag, SC_E_USAGE, "config.json: \"authenticators\" needs 1 to %d addresses", UPLINK_COUNT_MAX);
@@ -336,11 +337,11 @@ static sc_err aggregator_start(struct sc_service *s, void **state_out, struct sc
         sc_log(SC_LOG_WARN, "spool: torn tail cut off bytes=%" PRIu64, cut);
     SC_TRY(sc_timer_new(sc_service_loop(s), retry, a, &a->retry));
 
-    static const struct sc_conn_events events = { meter_opened, meter_message, NULL, meter_closed };
-    const struct sc_conn_options shape = { .message_size_max = SC_ENVELOPE_SIZE_MAX, .output_size_max = (size_t)4 << 20 };
+    static const struct sc_conn_events events = {meter_opened, meter_message, NULL, meter_closed};
+    const struct sc_conn_options shape = {.message_size_max = SC_ENVELOPE_SIZE_MAX, .output_size_max = (size_t)4 << 20};
     SC_TRY(uplinks_start(a, &shape, diag));
     SC_TRY(sc_identity_endpoint(id, "listen", &a->listen, diag));
-    struct sc_listener_options opt = { .conn = shape, .conn_count_max = 8192 };
+    struct sc_listener_options opt = {.conn = shape, .conn_count_max = 8192};
     opt.conn.host = a->listen.host;
     opt.conn.port = a->listen.port;
     opt.conn.events = &events;
@@ -354,8 +355,9 @@ int main(int argc, char **argv)
 {
     static const struct sc_service_definition def = {
         .name = "securecloud-aggregator",
-        .summary = "Forwards sealed messages between meters and authenticators, and keeps them on disk, bounded, while no\n"
-                   "authenticator is reachable.  It never sees a reading in the clear.",
+        .summary =
+            "Forwards sealed messages between meters and authenticators, and keeps them on disk, bounded, while no\n"
+            "authenticator is reachable.  It never sees a reading in the clear.",
         .config = "  listen     {\"host\", \"port\"}: where meters connect (TCP; messages are sealed end to end)\n"
                   "  authenticators  [{\"host\", \"port\", \"id\"}, ...]: mutual TLS\n"
                   "  spool      path of the spool file\n"

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/u32map.h"
-#include "crypto/x509.h"
 #include "collection/headend.h"
+#include "crypto/x509.h"
 #include "metering/schema.h"
 #include "net/conn.h"
 #include "service/db.h"
@@ -17,21 +17,29 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define SESSION_COUNT      2 /* the meter's present one, and the one before it while messages are still under way */
-#define UNKNOWN_RETRY_MS   5000
-#define LINK_OUTPUT_MAX    ((size_t)16 << 20)
+#define SESSION_COUNT    2 /* the meter's present one, and the one before it while messages are still under way */
+#define UNKNOWN_RETRY_MS 5000
+#define LINK_OUTPUT_MAX  ((size_t)16 << 20)
 
 struct meter {
     uint32_t serial;
     uint64_t client_id;
     struct sc_verifier *metrology_key; /* NULL: the meter is not known, or its certificate is not acceptable */
     struct sc_dh_public agreement;
-    int64_t unknown_until_ms;          /* do not ask the database again before */
+    int64_t unknown_until_ms;                  /* do not ask the database again before */
     struct sc_session *session[SESSION_COUNT]; /* newest first */
-    struct sc_conn *via;               /* the aggregator it last spoke through; NULL when that is gone */
+    struct sc_conn *via;                       /* the aggregator it last spoke through; NULL when that is gone */
 };
 
-enum refusal { REFUSED_FRAME, REFUSED_UNKNOWN, REFUSED_AUTH, REFUSED_REPLAY, REFUSED_SIGNATURE, REFUSED_FOREIGN, REFUSED_COUNT };
+enum refusal {
+    REFUSED_FRAME,
+    REFUSED_UNKNOWN,
+    REFUSED_AUTH,
+    REFUSED_REPLAY,
+    REFUSED_SIGNATURE,
+    REFUSED_FOREIGN,
+    REFUSED_COUNT
+};
 static const char *const refusal_labels[REFUSED_COUNT] = {
     "reason=\"malformed\"", "reason=\"unknown_meter\"", "reason=\"not_authentic\"",
     "reason=\"replay\"",    "reason=\"signature\"",     "reason=\"other_meters_number\"",
@@ -44,8 +52,8 @@ struct authenticator {
     struct sc_endpoint listen, mdc_endpoint;
     PGconn *db;
     struct sc_cert *institute;
-    struct sc_secmem *secret;  /* holds the head-end's static key */
-    struct sc_u32map meters;   /* serial -> struct meter */
+    struct sc_secmem *secret; /* holds the head-end's static key */
+    struct sc_u32map meters;  /* serial -> struct meter */
     struct sc_buf plain, out, items;
     struct sc_log_limiter limiter;
     struct {
@@ -102,10 +110,11 @@ static sc_err meter_query(struct authenticator *a, struct meter *m, struct sc_di
     SC_TRY(db_ensure(a, diag));
     char serial[16];
     snprintf(serial, sizeof serial, "%" PRIu32, m->serial);
-    const char *const values[] = { serial };
+    const char *const values[] = {serial};
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(a->db, "SELECT serial, client_id, certificate, agreement_key FROM meter WHERE serial = $1",
-                                 1, NULL, values, NULL, NULL, 1);
+    PGresult *res =
+        PQexecParams(a->db, "SELECT serial, client_id, certificate, agreement_key FROM meter WHERE serial = $1", 1,
+                     NULL, values, NULL, NULL, 1);
     SC_TRY(sc_db_check(a->db, res, "register of meters", diag));
     if (PQntuples(res) == 0)
         return sc_fail(diag, SC_E_NOT_FOUND, "not in the register of meters");
@@ -126,11 +135,11 @@ static struct meter *meter_of(struct authenticator *a, uint32_t serial)
         }
         m->serial = serial;
     }
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     const int64_t now_ms = sc_wall_ms(&sc_clock_system);
     sc_err err = sc_fail(&diag, SC_E_NOT_FOUND, "not in the register of meters (asked a moment ago)");
     if (now_ms >= m->unknown_until_ms) {
-        diag = (struct sc_diag){ 0 };
+        diag = (struct sc_diag){0};
         err = meter_query(a, m, &diag);
         if (err != SC_OK && err != SC_E_AGAIN)
             m->unknown_until_ms = now_ms + UNKNOWN_RETRY_MS;
@@ -164,7 +173,7 @@ static sc_err open_envelope(struct authenticator *a, struct meter *m, struct sc_
     SC_CLEANUP(sc_session_freep) struct sc_session *fresh = NULL;
     struct sc_session *s = session_known(m, h);
     if (s == NULL) {
-        const struct sc_session_headend_options opt = { headend_key(a), &m->agreement, h, 0 };
+        const struct sc_session_headend_options opt = {headend_key(a), &m->agreement, h, 0};
         SC_TRY(sc_session_headend_open(&opt, &fresh));
         s = fresh;
     }
@@ -182,7 +191,8 @@ static void send_up(struct authenticator *a, const struct meter *m, const struct
                     struct sc_slice payload)
 {
     struct sc_conn *up = sc_dialer_conn(a->mdc);
-    const struct sc_headend_frame f = { false, m->serial, m->client_id, h->type, h->message_id, h->correlation_id, payload };
+    const struct sc_headend_frame f = {false,         m->serial,         m->client_id, h->type,
+                                       h->message_id, h->correlation_id, payload};
     sc_buf_reset(&a->out);
     sc_headend_encode(&f, &a->out);
     if (up == NULL || sc_buf_status(&a->out) != SC_OK || sc_conn_send(up, sc_buf_slice(&a->out)) != SC_OK)
@@ -193,7 +203,7 @@ static void send_up(struct authenticator *a, const struct meter *m, const struct
 static void readings_up(struct authenticator *a, const struct meter *m, const struct sc_envelope_header *h,
                         const struct sc_message_readings *readings)
 {
-    struct sc_message genuine = { .kind = SC_MESSAGE_READINGS };
+    struct sc_message genuine = {.kind = SC_MESSAGE_READINGS};
     struct sc_reader r = sc_reader_of(readings->items);
     struct sc_signed_reading item;
     sc_buf_reset(&a->items);
@@ -214,7 +224,7 @@ static void readings_up(struct authenticator *a, const struct meter *m, const st
     if (genuine.readings.count == 0 && readings->count != 0)
         return;
     genuine.readings.items = sc_buf_slice(&a->items);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf payload = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf payload = {0};
     sc_message_encode(&genuine, &payload);
     if (sc_buf_status(&a->items) == SC_OK && sc_buf_status(&payload) == SC_OK)
         send_up(a, m, h, sc_buf_slice(&payload));
@@ -352,12 +362,17 @@ static void register_metrics(struct authenticator *a)
 {
     struct sc_metrics *m = sc_service_metrics(a->service);
     a->metric.messages = sc_metrics_counter(m, "securecloud_authenticator_messages_total", "", "Envelopes received.");
-    a->metric.readings = sc_metrics_counter(m, "securecloud_authenticator_readings_total", "", "Readings whose signature was verified.");
-    a->metric.sealed = sc_metrics_counter(m, "securecloud_authenticator_sealed_total", "", "Envelopes sealed for meters.");
-    a->metric.dropped = sc_metrics_counter(m, "securecloud_authenticator_dropped_total", "", "Messages with no way on; they are repeated.");
+    a->metric.readings =
+        sc_metrics_counter(m, "securecloud_authenticator_readings_total", "", "Readings whose signature was verified.");
+    a->metric.sealed =
+        sc_metrics_counter(m, "securecloud_authenticator_sealed_total", "", "Envelopes sealed for meters.");
+    a->metric.dropped = sc_metrics_counter(m, "securecloud_authenticator_dropped_total", "",
+                                           "Messages with no way on; they are repeated.");
     for (int i = 0; i < REFUSED_COUNT; i++)
-        a->metric.refused[i] = sc_metrics_counter(m, "securecloud_authenticator_refused_total", refusal_labels[i], "Messages and readings refused.");
-    a->metric.known = sc_metrics_gauge(m, "securecloud_authenticator_meters", "", "Meters with a verified certificate.");
+        a->metric.refused[i] = sc_metrics_counter(m, "securecloud_authenticator_refused_total", refusal_labels[i],
+                                                  "Messages and readings refused.");
+    a->metric.known =
+        sc_metrics_gauge(m, "securecloud_authenticator_meters", "", "Meters with a verified certificate.");
 }
 
 static sc_err secrets_load(struct authenticator *a, struct sc_identity *id, struct sc_diag *diag)
@@ -367,14 +382,15 @@ static sc_err secrets_load(struct authenticator *a, struct sc_identity *id, stru
     SC_TRY(sc_cert_read_pem(institute_path, &a->institute, diag));
     SC_TRY(sc_secmem_new(&a->secret, sizeof(struct sc_key), diag));
     if (strcmp(sc_secmem_kind(a->secret), "memfd_secret") != 0)
-        sc_log(SC_LOG_WARN, "memfd_secret is not available: the head-end's key is in %s memory", sc_secmem_kind(a->secret));
+        sc_log(SC_LOG_WARN, "memfd_secret is not available: the head-end's key is in %s memory",
+               sc_secmem_kind(a->secret));
     return sc_identity_secret(id, "headend", (struct sc_key *)(void *)sc_secmem_ptr(a->secret), diag);
 }
 
 static sc_err authenticator_start(struct sc_service *s, void **state_out, struct sc_diag *diag)
 {
-    static const struct sc_conn_events field_events = { NULL, field_message, NULL, field_closed };
-    static const struct sc_conn_events mdc_events = { mdc_opened, mdc_message, NULL, mdc_closed };
+    static const struct sc_conn_events field_events = {NULL, field_message, NULL, field_closed};
+    static const struct sc_conn_events mdc_events = {mdc_opened, mdc_message, NULL, mdc_closed};
     SC_CLEANUP(authenticator_stopp) struct authenticator *a = calloc(1, sizeof *a);
     if (a == NULL)
         return sc_fail(diag, SC_E_NOMEM, "authenticator");
@@ -388,15 +404,25 @@ static sc_err authenticator_start(struct sc_service *s, void **state_out, struct
     SC_TRY(sc_identity_endpoint(id, "listen", &a->listen, diag));
     SC_TRY(sc_identity_endpoint(id, "mdc", &a->mdc_endpoint, diag));
 
-    const struct sc_conn_options up = { .host = a->mdc_endpoint.host, .port = a->mdc_endpoint.port,
-                                        .tls = sc_service_tls(s), .message_size_max = SC_HEADEND_SIZE_MAX,
-                                        .output_size_max = LINK_OUTPUT_MAX, .events = &mdc_events, .arg = a, .failed = mdc_failed };
+    const struct sc_conn_options up = {.host = a->mdc_endpoint.host,
+                                       .port = a->mdc_endpoint.port,
+                                       .tls = sc_service_tls(s),
+                                       .message_size_max = SC_HEADEND_SIZE_MAX,
+                                       .output_size_max = LINK_OUTPUT_MAX,
+                                       .events = &mdc_events,
+                                       .arg = a,
+                                       .failed = mdc_failed};
     SC_TRY(sc_dialer_new(sc_service_loop(s), &up, a->mdc_endpoint.id, &a->mdc, diag));
-    const struct sc_listener_options down = {
-        .conn = { .host = a->listen.host, .port = a->listen.port, .tls = sc_service_tls(s),
-                  .message_size_max = SC_ENVELOPE_SIZE_MAX, .output_size_max = LINK_OUTPUT_MAX,
-                  .events = &field_events, .arg = a },
-        .conn_count_max = 256, .allow = field_allowed, .refused = field_refused };
+    const struct sc_listener_options down = {.conn = {.host = a->listen.host,
+                                                      .port = a->listen.port,
+                                                      .tls = sc_service_tls(s),
+                                                      .message_size_max = SC_ENVELOPE_SIZE_MAX,
+                                                      .output_size_max = LINK_OUTPUT_MAX,
+                                                      .events = &field_events,
+                                                      .arg = a},
+                                             .conn_count_max = 256,
+                                             .allow = field_allowed,
+                                             .refused = field_refused};
     SC_TRY(sc_listener_new(sc_service_loop(s), &down, &a->listener, diag));
     *state_out = SC_TAKE(a);
     return SC_OK;
@@ -406,7 +432,8 @@ int main(int argc, char **argv)
 {
     static const struct sc_service_definition def = {
         .name = "securecloud-authenticator",
-        .summary = "Opens the meters' sealed messages, verifies every reading's signature, and hands what is genuine to the MDC.\n"
+        .summary = "Opens the meters' sealed messages, verifies every reading's signature, and hands what is genuine "
+                   "to the MDC.\n"
                    "Several run in parallel; one takes over from another at any moment.",
         .config = "  listen     {\"host\", \"port\"}: where aggregators connect (mutual TLS)\n"
                   "  mdc        {\"host\", \"port\", \"id\"}: the Metering Data Collection\n"

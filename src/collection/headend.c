@@ -1,8 +1,8 @@
 #include "collection/headend.h"
 
-#define VERSION  1u
-#define UP       1u
-#define DOWN     2u
+#define VERSION 1u
+#define UP      1u
+#define DOWN    2u
 
 void sc_headend_encode(const struct sc_headend_frame *f, struct sc_buf *out)
 {
@@ -19,7 +19,7 @@ void sc_headend_encode(const struct sc_headend_frame *f, struct sc_buf *out)
 sc_err sc_headend_decode(struct sc_slice wire, struct sc_headend_frame *out)
 {
     struct sc_reader r = sc_reader_of(wire);
-    struct sc_headend_frame f = { 0 };
+    struct sc_headend_frame f = {0};
     uint8_t version;
     uint8_t direction;
     uint8_t type;

@@ -3,9 +3,9 @@
 #include "base/u32map.h"
 #include "collection/seqset.h"
 
-#define GAP_WAIT_US      ((int64_t)400000)  /* messages overtake each other; a hole must stand this long to count */
-#define GAP_RETRY_US     ((int64_t)2000000)
-#define GAP_REQUEST_MAX  SC_READINGS_COUNT_MAX
+#define GAP_WAIT_US     ((int64_t)400000) /* messages overtake each other; a hole must stand this long to count */
+#define GAP_RETRY_US    ((int64_t)2000000)
+#define GAP_REQUEST_MAX SC_READINGS_COUNT_MAX
 
 struct meter {
     uint32_t serial;
@@ -19,7 +19,7 @@ struct meter {
     int64_t gap_asked_us;    /* 0: not yet */
     uint32_t gap_request_id; /* of the last request; 0: none */
     uint64_t gap_request_to;
-    struct meter *next_due;  /* list of those with something to say */
+    struct meter *next_due; /* list of those with something to say */
     bool in_due;
 };
 
@@ -94,7 +94,7 @@ static void gap_watch(struct sc_mdc *mdc, struct meter *m, int64_t now_us)
 {
     struct sc_seq_range gap;
     if (!sc_seqset_gap(&m->stored, &gap)) {
-        m->gap = (struct sc_seq_range){ 0 };
+        m->gap = (struct sc_seq_range){0};
         return;
     }
     if (m->gap.from != gap.from) {
@@ -132,7 +132,7 @@ sc_err sc_mdc_restore(struct sc_mdc *mdc, uint32_t meter, uint64_t client_id, ui
 static sc_err reading_in(struct sc_mdc *mdc, struct meter *m, const struct sc_signed_reading *item, bool was_asked,
                          const struct sc_mdc_sink *sink)
 {
-    struct sc_mdc_row row = { .client_id = m->client_id };
+    struct sc_mdc_row row = {.client_id = m->client_id};
     if (sc_reading_decode(item->statement, &row.reading) != SC_OK || row.reading.meter != m->serial ||
         item->signature.size > sizeof row.signature) {
         mdc->stats.malformed_count++;
@@ -183,7 +183,8 @@ static sc_err readings_in(struct sc_mdc *mdc, struct meter *m, const struct sc_h
     return SC_OK;
 }
 
-sc_err sc_mdc_receive(struct sc_mdc *mdc, struct sc_slice wire, void *route, int64_t now_us, const struct sc_mdc_sink *sink)
+sc_err sc_mdc_receive(struct sc_mdc *mdc, struct sc_slice wire, void *route, int64_t now_us,
+                      const struct sc_mdc_sink *sink)
 {
     struct sc_headend_frame f;
     struct sc_message msg;
@@ -239,15 +240,18 @@ static bool send_message(struct sc_mdc *mdc, const struct meter *m, enum sc_enve
     sc_message_encode(msg, &mdc->payload);
     if (sc_buf_status(&mdc->payload) != SC_OK)
         return false;
-    const struct sc_headend_frame f = { .to_meter = true, .meter = m->serial, .type = type,
-                                        .message_id = ++mdc->last_message_id, .payload = sc_buf_slice(&mdc->payload) };
+    const struct sc_headend_frame f = {.to_meter = true,
+                                       .meter = m->serial,
+                                       .type = type,
+                                       .message_id = ++mdc->last_message_id,
+                                       .payload = sc_buf_slice(&mdc->payload)};
     *message_id_out = f.message_id;
     return sink->send(sink->arg, m->route, &f);
 }
 
 static void send_ack(struct sc_mdc *mdc, struct meter *m, const struct sc_mdc_sink *sink)
 {
-    struct sc_message msg = { .kind = SC_MESSAGE_ACK, .ack = { .up_to = m->stored.prefix } };
+    struct sc_message msg = {.kind = SC_MESSAGE_ACK, .ack = {.up_to = m->stored.prefix}};
     for (size_t i = 0; i < m->stored.range_count; i++)
         for (uint64_t seq = m->stored.range[i].from;
              seq <= m->stored.range[i].to && msg.ack.extra_count < SC_ACK_EXTRA_MAX; seq++)
@@ -259,10 +263,11 @@ static void send_ack(struct sc_mdc *mdc, struct meter *m, const struct sc_mdc_si
 
 static void ask_gap(struct sc_mdc *mdc, struct meter *m, int64_t now_us, const struct sc_mdc_sink *sink)
 {
-    const bool due = m->gap_asked_us == 0 ? now_us - m->gap_since_us >= GAP_WAIT_US : now_us - m->gap_asked_us >= GAP_RETRY_US;
+    const bool due =
+        m->gap_asked_us == 0 ? now_us - m->gap_since_us >= GAP_WAIT_US : now_us - m->gap_asked_us >= GAP_RETRY_US;
     if (m->gap.from == 0 || !due)
         return;
-    struct sc_message msg = { .kind = SC_MESSAGE_GAP_REQUEST, .gap_request = { m->gap.from, m->gap.to } };
+    struct sc_message msg = {.kind = SC_MESSAGE_GAP_REQUEST, .gap_request = {m->gap.from, m->gap.to}};
     if (msg.gap_request.to - msg.gap_request.from >= GAP_REQUEST_MAX)
         msg.gap_request.to = msg.gap_request.from + GAP_REQUEST_MAX - 1;
     uint32_t id;

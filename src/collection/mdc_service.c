@@ -27,7 +27,7 @@ struct mdc_service {
     struct sc_mdc_sink sink;
     struct sc_writer *writer;
     struct sc_orders *orders;
-    struct sc_batch batch[2];   /* one fills while the other is written */
+    struct sc_batch batch[2]; /* one fills while the other is written */
     struct sc_batch *filling;
     struct sc_listener *listener;
     struct sc_endpoint listen;
@@ -37,7 +37,8 @@ struct mdc_service {
     struct sc_buf out;
     struct sc_log_limiter limiter;
     struct {
-        struct sc_metric *accepted, *stored, *duplicate, *malformed, *overflow, *gaps, *gap_requests, *gap_filled, *lost, *meters, *retries;
+        struct sc_metric *accepted, *stored, *duplicate, *malformed, *overflow, *gaps, *gap_requests, *gap_filled,
+            *lost, *meters, *retries;
     } metric;
 };
 
@@ -95,7 +96,8 @@ static bool send_down(void *arg, void *route, const struct sc_headend_frame *f)
     struct mdc_service *s = arg;
     sc_buf_reset(&s->out);
     sc_headend_encode(f, &s->out);
-    return sc_buf_status(&s->out) == SC_OK && sc_conn_send(((struct link *)route)->conn, sc_buf_slice(&s->out)) == SC_OK;
+    return sc_buf_status(&s->out) == SC_OK &&
+           sc_conn_send(((struct link *)route)->conn, sc_buf_slice(&s->out)) == SC_OK;
 }
 
 static void other_in(void *arg, const struct sc_headend_frame *f, const struct sc_message *msg)
@@ -111,9 +113,10 @@ static void other_in(void *arg, const struct sc_headend_frame *f, const struct s
 static void order_due(void *arg, uint32_t meter, struct sc_slice statement, struct sc_slice signature)
 {
     struct mdc_service *s = arg;
-    const struct sc_message msg = { .kind = SC_MESSAGE_LOAD_COMMAND, .load_command = { statement, signature } };
+    const struct sc_message msg = {.kind = SC_MESSAGE_LOAD_COMMAND, .load_command = {statement, signature}};
     uint32_t id;
-    sc_ignore(sc_mdc_send(s->mdc, meter, SC_ENVELOPE_LOAD_COMMAND, &msg, &s->sink, &id)); /* stays pending, tried again */
+    sc_ignore(
+        sc_mdc_send(s->mdc, meter, SC_ENVELOPE_LOAD_COMMAND, &msg, &s->sink, &id)); /* stays pending, tried again */
 }
 
 static void speak(void *arg)
@@ -168,7 +171,8 @@ static void link_message(void *arg, struct sc_conn *conn, struct sc_slice wire)
     if (err == SC_E_NOMEM || err == SC_E_LIMIT)
         sc_service_fail(s->service, "no memory for readings under way"); /* a restart knows what is stored */
     else if (err != SC_OK)
-        sc_log_limited(&s->limiter, SC_LOG_WARN, "frame refused peer=%s why=\"%s\"", sc_conn_peer(conn), sc_err_name(err));
+        sc_log_limited(&s->limiter, SC_LOG_WARN, "frame refused peer=%s why=\"%s\"", sc_conn_peer(conn),
+                       sc_err_name(err));
     submit_if_idle(s);
 }
 
@@ -190,17 +194,21 @@ static uint64_t field_u64(const PGresult *res, int row, int column)
     return strtoull(PQgetvalue(res, row, column), NULL, 10);
 }
 
-static sc_err restore_with_holes(struct mdc_service *s, PGconn *db, const char *meter, const char *client, struct sc_diag *diag)
+static sc_err restore_with_holes(struct mdc_service *s, PGconn *db, const char *meter, const char *client,
+                                 struct sc_diag *diag)
 {
-    const char *const values[] = { client, meter };
+    const char *const values[] = {client, meter};
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(db, "SELECT sequence FROM reading WHERE client_id = $1 AND meter = $2 ORDER BY timestamp", 2,
-                                 (const Oid[]){ 20, 20 }, values, NULL, NULL, 0);
+    PGresult *res =
+        PQexecParams(db, "SELECT sequence FROM reading WHERE client_id = $1 AND meter = $2 ORDER BY timestamp", 2,
+                     (const Oid[]){20, 20}, values, NULL, NULL, 0);
     SC_TRY(sc_db_check(db, res, "stored readings", diag));
     for (int i = 0; i < PQntuples(res); i++) {
-        const sc_err err = sc_mdc_restore(s->mdc, (uint32_t)strtoul(meter, NULL, 10), strtoull(client, NULL, 10), field_u64(res, i, 0));
+        const sc_err err = sc_mdc_restore(s->mdc, (uint32_t)strtoul(meter, NULL, 10), strtoull(client, NULL, 10),
+                                          field_u64(res, i, 0));
         if (err == SC_E_EXISTS)
-            sc_log(SC_LOG_ERROR, "the database holds a sequence number twice meter=%s sequence=%s", meter, PQgetvalue(res, i, 0));
+            sc_log(SC_LOG_ERROR, "the database holds a sequence number twice meter=%s sequence=%s", meter,
+                   PQgetvalue(res, i, 0));
         else if (err != SC_OK)
             return sc_fail(diag, err, "stored readings of meter %s: %s", meter, sc_err_name(err));
     }
@@ -212,7 +220,8 @@ static sc_err restore(struct mdc_service *s, struct sc_diag *diag)
     SC_CLEANUP(sc_db_freep) PGconn *db = NULL;
     SC_TRY(sc_db_connect_wait(sc_service_identity(s->service), START_WAIT_MS, &db, diag));
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexec(db, "SELECT client_id, meter, count(*), max(sequence) FROM reading GROUP BY client_id, meter");
+    PGresult *res =
+        PQexec(db, "SELECT client_id, meter, count(*), max(sequence) FROM reading GROUP BY client_id, meter");
     SC_TRY(sc_db_check(db, res, "stored readings", diag));
     for (int i = 0; i < PQntuples(res); i++) {
         const uint64_t count = field_u64(res, i, 2);
@@ -258,8 +267,10 @@ static void register_metrics(struct mdc_service *s)
     s->metric.gap_filled = sc_metrics_counter(m, readings, "result=\"gap_filled\"", help);
     s->metric.lost = sc_metrics_counter(m, readings, "result=\"lost\"", help);
     s->metric.stored = sc_metrics_gauge(m, "securecloud_mdc_stored_readings", "", "Readings in the database.");
-    s->metric.gaps = sc_metrics_counter(m, "securecloud_mdc_gaps_total", "", "Holes noticed in the sequence of a meter.");
-    s->metric.gap_requests = sc_metrics_counter(m, "securecloud_mdc_gap_requests_total", "", "Requests for missing readings.");
+    s->metric.gaps =
+        sc_metrics_counter(m, "securecloud_mdc_gaps_total", "", "Holes noticed in the sequence of a meter.");
+    s->metric.gap_requests =
+        sc_metrics_counter(m, "securecloud_mdc_gap_requests_total", "", "Requests for missing readings.");
     s->metric.meters = sc_metrics_gauge(m, "securecloud_mdc_meters", "", "Meters heard of.");
     s->metric.retries = sc_metrics_counter(m, "securecloud_mdc_write_retries_total", "", "Batches written again.");
 }
@@ -287,26 +298,32 @@ static void mdc_stopp(struct mdc_service **s)
 
 static sc_err mdc_start(struct sc_service *service, void **state_out, struct sc_diag *diag)
 {
-    static const struct sc_conn_events events = { link_opened, link_message, NULL, link_closed };
+    static const struct sc_conn_events events = {link_opened, link_message, NULL, link_closed};
     SC_CLEANUP(mdc_stopp) struct mdc_service *s = calloc(1, sizeof *s);
     if (s == NULL)
         return sc_fail(diag, SC_E_NOMEM, "MDC");
     s->service = service;
     s->filling = &s->batch[0];
-    s->sink = (struct sc_mdc_sink){ row_in, other_in, send_down, s };
+    s->sink = (struct sc_mdc_sink){row_in, other_in, send_down, s};
     register_metrics(s);
     const struct sc_identity *id = sc_service_identity(service);
     SC_TRY(sc_mdc_new(&s->mdc));
     SC_TRY(restore(s, diag));
-    const struct sc_writer_options w = { id, sc_service_loop(service), batch_stored, s };
+    const struct sc_writer_options w = {id, sc_service_loop(service), batch_stored, s};
     SC_TRY(sc_writer_new(&w, &s->writer, diag));
     SC_TRY(sc_orders_new(id, &s->orders, diag));
     SC_TRY(sc_timer_new(sc_service_loop(service), speak, s, &s->speak));
     SC_TRY(sc_identity_endpoint(id, "listen", &s->listen, diag));
-    const struct sc_listener_options opt = {
-        .conn = { .host = s->listen.host, .port = s->listen.port, .tls = sc_service_tls(service),
-                  .message_size_max = SC_HEADEND_SIZE_MAX, .output_size_max = LINK_OUTPUT_MAX, .events = &events, .arg = s },
-        .conn_count_max = 64, .allow = link_allowed, .refused = link_refused };
+    const struct sc_listener_options opt = {.conn = {.host = s->listen.host,
+                                                     .port = s->listen.port,
+                                                     .tls = sc_service_tls(service),
+                                                     .message_size_max = SC_HEADEND_SIZE_MAX,
+                                                     .output_size_max = LINK_OUTPUT_MAX,
+                                                     .events = &events,
+                                                     .arg = s},
+                                            .conn_count_max = 64,
+                                            .allow = link_allowed,
+                                            .refused = link_refused};
     SC_TRY(sc_listener_new(sc_service_loop(service), &opt, &s->listener, diag));
     sc_timer_start(s->speak, SPEAK_MS);
     *state_out = SC_TAKE(s);
@@ -317,8 +334,9 @@ int main(int argc, char **argv)
 {
     static const struct sc_service_definition def = {
         .name = "securecloud-mdc",
-        .summary = "Metering Data Collection: writes genuine readings into CascaDB, acknowledges what is stored, drops\n"
-                   "duplicates, asks meters again for missing intervals, and passes load orders on to them.",
+        .summary =
+            "Metering Data Collection: writes genuine readings into CascaDB, acknowledges what is stored, drops\n"
+            "duplicates, asks meters again for missing intervals, and passes load orders on to them.",
         .config = "  listen     {\"host\", \"port\"}: where authenticators connect (mutual TLS)\n"
                   "  database   {\"host\", \"port\"}: CascaDB\n",
         .start = mdc_start,

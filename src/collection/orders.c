@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <time.h>
 
-#define ORDER_COUNT_MAX  256
-#define POLL_MS          1000
-#define STATEMENT_MAX    128
+#define ORDER_COUNT_MAX 256
+#define POLL_MS         1000
+#define STATEMENT_MAX   128
 
 const char sc_load_order_create_table[] =
     "CREATE TABLE IF NOT EXISTS load_order(meter INTEGER NOT NULL, order_id INTEGER NOT NULL, statement BLOB NOT NULL,"
@@ -60,8 +60,10 @@ static void add_row(struct sc_orders *o, const PGresult *res, int row)
     pthread_mutex_lock(&o->lock);
     if (o->count < ORDER_COUNT_MAX && find(o, decoded.meter, decoded.order_id) == NULL) {
         struct order *x = &o->order[o->count++];
-        *x = (struct order){ .meter = decoded.meter, .order_id = decoded.order_id, .statement_size = statement.size,
-                             .signature_size = signature.size };
+        *x = (struct order){.meter = decoded.meter,
+                            .order_id = decoded.order_id,
+                            .statement_size = statement.size,
+                            .signature_size = signature.size};
         memcpy(x->statement, statement.ptr, statement.size);
         memcpy(x->signature, signature.ptr, signature.size);
     }
@@ -71,8 +73,8 @@ static void add_row(struct sc_orders *o, const PGresult *res, int row)
 static sc_err poll_pending(struct sc_orders *o, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(o->db, "SELECT statement, signature FROM load_order WHERE state = 'pending' LIMIT 256", 0,
-                                 NULL, NULL, NULL, NULL, 1);
+    PGresult *res = PQexecParams(o->db, "SELECT statement, signature FROM load_order WHERE state = 'pending' LIMIT 256",
+                                 0, NULL, NULL, NULL, NULL, 1);
     SC_TRY(sc_db_check(o->db, res, "load orders", diag));
     for (int i = 0; i < PQntuples(res); i++)
         add_row(o, res, i);
@@ -89,13 +91,14 @@ static sc_err write_answer(struct sc_orders *o, const struct order *x, struct sc
     snprintf(meter, sizeof meter, "%" PRIu32, x->meter);
     snprintf(order_id, sizeof order_id, "%" PRIu64, x->order_id);
     snprintf(done_ms, sizeof done_ms, "%" PRId64, r->done_ms);
-    snprintf(result, sizeof result, "%s: %s, %s -> %s, %.2f A", sc_load_action_name(r->action), sc_load_code_name(r->code),
-             sc_load_state_name(r->before), sc_load_state_name(r->after), (double)r->current_a);
-    const char *const values[] = { result, done_ms, meter, order_id };
+    snprintf(result, sizeof result, "%s: %s, %s -> %s, %.2f A", sc_load_action_name(r->action),
+             sc_load_code_name(r->code), sc_load_state_name(r->before), sc_load_state_name(r->after),
+             (double)r->current_a);
+    const char *const values[] = {result, done_ms, meter, order_id};
     SC_CLEANUP(sc_db_result_freep)
-    PGresult *res = PQexecParams(o->db,
-                                 "UPDATE load_order SET state = 'done', result = $1, done_ms = $2 WHERE meter = $3 AND order_id = $4",
-                                 4, (const Oid[]){ 25, 20, 20, 20 }, values, NULL, NULL, 0);
+    PGresult *res = PQexecParams(
+        o->db, "UPDATE load_order SET state = 'done', result = $1, done_ms = $2 WHERE meter = $3 AND order_id = $4", 4,
+        (const Oid[]){25, 20, 20, 20}, values, NULL, NULL, 0);
     return sc_db_check(o->db, res, "load orders", diag);
 }
 
@@ -141,9 +144,9 @@ static sc_err exchange(struct sc_orders *o, struct sc_diag *diag)
 static void *orders_thread(void *arg)
 {
     struct sc_orders *o = arg;
-    struct sc_log_limiter limiter = { 0 };
+    struct sc_log_limiter limiter = {0};
     for (;;) {
-        struct sc_diag diag = { 0 };
+        struct sc_diag diag = {0};
         const sc_err err = exchange(o, &diag);
         if (err != SC_OK)
             sc_log_limited(&limiter, SC_LOG_WARN, "load orders wait: %s", sc_diag_text(&diag, err));
@@ -193,14 +196,16 @@ void sc_orders_free(struct sc_orders *o)
     free(o);
 }
 
-void sc_orders_take(struct sc_orders *o, void (*each)(void *arg, uint32_t meter, struct sc_slice statement, struct sc_slice signature),
+void sc_orders_take(struct sc_orders *o,
+                    void (*each)(void *arg, uint32_t meter, struct sc_slice statement, struct sc_slice signature),
                     void *arg)
 {
     pthread_mutex_lock(&o->lock);
     for (size_t i = 0; i < o->count; i++) {
         const struct order *x = &o->order[i];
         if (!x->answered)
-            each(arg, x->meter, sc_slice_of(x->statement, x->statement_size), sc_slice_of(x->signature, x->signature_size));
+            each(arg, x->meter, sc_slice_of(x->statement, x->statement_size),
+                 sc_slice_of(x->signature, x->signature_size));
     }
     pthread_mutex_unlock(&o->lock);
 }

@@ -5,7 +5,7 @@
 void sc_seqset_deinit(struct sc_seqset *s)
 {
     free(s->range);
-    *s = (struct sc_seqset){ 0 };
+    *s = (struct sc_seqset){0};
 }
 
 /* Index of the first range that ends at or after seq. */
@@ -50,7 +50,7 @@ static sc_err insert_at(struct sc_seqset *s, size_t i, uint64_t seq)
         s->range_capacity = capacity;
     }
     memmove(&s->range[i + 1], &s->range[i], (s->range_count - i) * sizeof s->range[0]);
-    s->range[i] = (struct sc_seq_range){ seq, seq };
+    s->range[i] = (struct sc_seq_range){seq, seq};
     s->range_count++;
     return SC_OK;
 }
@@ -102,7 +102,7 @@ bool sc_seqset_gap(const struct sc_seqset *s, struct sc_seq_range *out)
 {
     if (s->range_count == 0)
         return false;
-    *out = (struct sc_seq_range){ s->prefix + 1, s->range[0].from - 1 };
+    *out = (struct sc_seq_range){s->prefix + 1, s->range[0].from - 1};
     return true;
 }
 

@@ -60,7 +60,7 @@ sc_err sc_spool_open(const char *path, uint64_t size_max, size_t message_size_ma
     s->size_max = size_max;
     s->message_size_max = message_size_max;
     s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    struct stat st = { 0 };
+    struct stat st = {0};
     sc_err err = SC_OK;
     if (s->fd < 0 || fstat(s->fd, &st) != 0)
         err = sc_fail_errno(diag, SC_E_IO, "spool %s", path);
@@ -92,7 +92,7 @@ sc_err sc_spool_push(struct sc_spool *s, struct sc_slice message, struct sc_diag
         return sc_fail(diag, SC_E_USAGE, "spool: message of %zu bytes", message.size);
     if (s->size + LENGTH_SIZE + message.size > s->size_max)
         return sc_fail(diag, SC_E_LIMIT, "spool: full (%llu bytes)", (unsigned long long)s->size_max);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = {0};
     sc_buf_put_lv32(&record, message);
     SC_TRY(sc_buf_status(&record));
     if (lseek(s->fd, (off_t)s->size, SEEK_SET) < 0)

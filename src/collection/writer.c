@@ -45,7 +45,7 @@ sc_err sc_batch_add(struct sc_batch *b, const struct sc_mdc_row *row)
 void sc_batch_deinit(struct sc_batch *b)
 {
     free(b->rows);
-    *b = (struct sc_batch){ 0 };
+    *b = (struct sc_batch){0};
 }
 
 /* ---- one row as binary parameters ---- */
@@ -129,7 +129,8 @@ static sc_err pipeline_result(struct sc_writer *w, sc_err so_far, struct sc_diag
         PQclear(PQgetResult(w->db));
     if (so_far != SC_OK) /* the first failure is the cause; the rest only says "aborted" */
         return so_far;
-    return res == NULL ? sc_fail(diag, SC_E_AGAIN, "database: connection lost") : sc_db_check(w->db, res, "write", diag);
+    return res == NULL ? sc_fail(diag, SC_E_AGAIN, "database: connection lost")
+                       : sc_db_check(w->db, res, "write", diag);
 }
 
 static sc_err write_rows(struct sc_writer *w, const struct sc_mdc_row *rows, size_t count, struct sc_diag *diag)
@@ -178,16 +179,16 @@ static bool stopping(struct sc_writer *w)
 
 static void write_until_stored(struct sc_writer *w, const struct sc_batch *b)
 {
-    struct sc_log_limiter limiter = { 0 };
+    struct sc_log_limiter limiter = {0};
     for (;;) {
-        struct sc_diag diag = { 0 };
+        struct sc_diag diag = {0};
         const sc_err err = write_batch(w, b, &diag);
         if (err == SC_OK || stopping(w))
             return;
         atomic_fetch_add(&w->retries, 1);
         sc_log_limited(&limiter, SC_LOG_WARN, "write failed, trying again rows=%zu why=\"%s\"", b->count,
                        sc_diag_text(&diag, err));
-        nanosleep(&(struct timespec){ .tv_nsec = RETRY_PAUSE_MS * 1000000L }, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_PAUSE_MS * 1000000L}, NULL);
     }
 }
 

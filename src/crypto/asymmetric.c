@@ -9,7 +9,8 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
-static const char *const alg_names[] = { [SC_SIGN_ED25519] = "ed25519", [SC_SIGN_P256] = "p256", [SC_SIGN_RSA2048] = "rsa2048" };
+static const char *const alg_names[] = {
+    [SC_SIGN_ED25519] = "ed25519", [SC_SIGN_P256] = "p256", [SC_SIGN_RSA2048] = "rsa2048"};
 
 const char *sc_sign_alg_name(enum sc_sign_alg alg)
 {
@@ -115,7 +116,7 @@ sc_err sc_signer_from_pem(struct sc_slice pem, struct sc_signer **out, struct sc
 
 sc_err sc_signer_read_pem(const char *path, struct sc_signer **out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_wipe) struct sc_buf pem = { 0 };
+    SC_CLEANUP(sc_buf_wipe) struct sc_buf pem = {0};
     SC_TRY(sc_file_read(path, 65536, &pem, diag));
     return sc_context(diag, sc_signer_from_pem(sc_buf_slice(&pem), out, diag), "%s", path);
 }
@@ -136,7 +137,7 @@ sc_err sc_signer_to_pem(const struct sc_signer *signer, struct sc_buf *out)
 
 sc_err sc_signer_write_pem(const struct sc_signer *signer, const char *path, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_wipe) struct sc_buf pem = { 0 };
+    SC_CLEANUP(sc_buf_wipe) struct sc_buf pem = {0};
     SC_TRY(sc_signer_to_pem(signer, &pem));
     return sc_file_write(path, sc_buf_slice(&pem), 0600, diag);
 }
@@ -265,7 +266,8 @@ sc_err sc_verifier_check(const struct sc_verifier *v, struct sc_slice message, s
 /* ---- X25519 ---- */
 sc_err sc_dh_public_of(const struct sc_key *private_key, struct sc_dh_public *out)
 {
-    EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private_key->bytes, sizeof private_key->bytes);
+    EVP_PKEY *pkey =
+        EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private_key->bytes, sizeof private_key->bytes);
     size_t size = sizeof out->bytes;
     const bool ok = pkey != NULL && EVP_PKEY_get_raw_public_key(pkey, out->bytes, &size) == 1;
     EVP_PKEY_free(pkey);
@@ -280,12 +282,13 @@ void sc_dh_generate(struct sc_key *private_out, struct sc_dh_public *public_out)
 
 sc_err sc_dh_agree(const struct sc_key *private_key, const struct sc_dh_public *peer, struct sc_key *shared_out)
 {
-    EVP_PKEY *mine = EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private_key->bytes, sizeof private_key->bytes);
+    EVP_PKEY *mine =
+        EVP_PKEY_new_raw_private_key_ex(NULL, "X25519", NULL, private_key->bytes, sizeof private_key->bytes);
     EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key_ex(NULL, "X25519", NULL, peer->bytes, sizeof peer->bytes);
     EVP_PKEY_CTX *ctx = mine != NULL ? EVP_PKEY_CTX_new_from_pkey(NULL, mine, NULL) : NULL;
     size_t size = sizeof shared_out->bytes;
-    const bool ready = theirs != NULL && ctx != NULL && EVP_PKEY_derive_init(ctx) == 1 &&
-                       EVP_PKEY_derive_set_peer(ctx, theirs) == 1;
+    const bool ready =
+        theirs != NULL && ctx != NULL && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, theirs) == 1;
     const bool ok = ready && EVP_PKEY_derive(ctx, shared_out->bytes, &size) == 1; /* refuses the all-zero result */
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(mine);

@@ -1,11 +1,11 @@
 /* Secret memory: memfd_secret(2) where the kernel has it, locked pages elsewhere. */
 #include "crypto/crypto.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 struct sc_secmem {
@@ -82,7 +82,7 @@ const char *sc_secmem_kind(const struct sc_secmem *mem)
 
 void sc_process_harden(void)
 {
-    const struct rlimit none = { 0, 0 };
+    const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* also closes /proc/PID/mem and ptrace to the same user */
 }

@@ -145,7 +145,7 @@ sc_err sc_hkdf(struct sc_slice salt, struct sc_slice ikm, struct sc_slice info, 
 
 sc_err sc_key_derive(struct sc_key *out, const struct sc_key *from, const char *purpose, struct sc_slice context)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf info = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf info = {0};
     sc_buf_put_lv16(&info, sc_slice_str(purpose)); /* length first: no purpose is another's prefix */
     sc_buf_put_bytes(&info, context);
     SC_TRY(sc_buf_status(&info));
@@ -167,8 +167,7 @@ sc_err sc_aead_new(struct sc_aead **out, const struct sc_key *key)
         return SC_E_NOMEM;
     a->seal = EVP_CIPHER_CTX_new();
     a->open = EVP_CIPHER_CTX_new();
-    if (a->seal == NULL || a->open == NULL ||
-        EVP_EncryptInit_ex2(a->seal, gcm_cipher, key->bytes, NULL, NULL) != 1 ||
+    if (a->seal == NULL || a->open == NULL || EVP_EncryptInit_ex2(a->seal, gcm_cipher, key->bytes, NULL, NULL) != 1 ||
         EVP_DecryptInit_ex2(a->open, gcm_cipher, key->bytes, NULL, NULL) != 1)
         return SC_E_NOMEM;
     *out = SC_TAKE(a);

@@ -61,7 +61,7 @@ sc_err sc_cert_from_pem(struct sc_slice pem, struct sc_cert **out, struct sc_dia
 
 sc_err sc_cert_read_pem(const char *path, struct sc_cert **out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf pem = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf pem = {0};
     SC_TRY(sc_file_read(path, 65536, &pem, diag));
     return sc_context(diag, sc_cert_from_pem(sc_buf_slice(&pem), out, diag), "%s", path);
 }
@@ -174,15 +174,16 @@ sc_err sc_cert_issue(const struct sc_cert_request *req, const struct sc_cert *is
     if (x == NULL)
         return SC_E_NOMEM;
     X509 *issuer = issuer_cert != NULL ? issuer_cert->x509 : x;
-    bool ok = X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) && set_names(x, issuer, req) &&
-              ASN1_TIME_set(X509_getm_notBefore(x), req->not_before_ms / 1000) != NULL &&
-              ASN1_TIME_set(X509_getm_notAfter(x), req->not_after_ms / 1000) != NULL &&
-              X509_set_pubkey(x, req->subject_key->pkey) == 1 &&
-              add_ext(x, issuer, NID_basic_constraints, req->is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE") &&
-              add_ext(x, issuer, NID_key_usage, req->is_ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature") &&
-              add_ext(x, issuer, NID_subject_key_identifier, "hash") &&
-              add_ext(x, issuer, NID_authority_key_identifier, "keyid:always") &&
-              (!req->is_tls || add_ext(x, issuer, NID_ext_key_usage, "serverAuth,clientAuth"));
+    bool ok =
+        X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) && set_names(x, issuer, req) &&
+        ASN1_TIME_set(X509_getm_notBefore(x), req->not_before_ms / 1000) != NULL &&
+        ASN1_TIME_set(X509_getm_notAfter(x), req->not_after_ms / 1000) != NULL &&
+        X509_set_pubkey(x, req->subject_key->pkey) == 1 &&
+        add_ext(x, issuer, NID_basic_constraints, req->is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE") &&
+        add_ext(x, issuer, NID_key_usage, req->is_ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature") &&
+        add_ext(x, issuer, NID_subject_key_identifier, "hash") &&
+        add_ext(x, issuer, NID_authority_key_identifier, "keyid:always") &&
+        (!req->is_tls || add_ext(x, issuer, NID_ext_key_usage, "serverAuth,clientAuth"));
     ok = ok && X509_sign(x, issuer_key->pkey, issuer_key->alg == SC_SIGN_ED25519 ? NULL : EVP_sha256()) > 0;
     if (!ok) {
         X509_free(x);

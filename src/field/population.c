@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#define FIRST_SERIAL     UINT32_C(10000001)
-#define GROUP_A_KW       75.0 /* above it the supply is medium voltage: demand is contracted (ANEEL's usual limit) */
-#define CONTRACT_MARGIN  0.92 /* contracted / highest demand: tight enough that some month overshoots */
+#define FIRST_SERIAL    UINT32_C(10000001)
+#define GROUP_A_KW      75.0 /* above it the supply is medium voltage: demand is contracted (ANEEL's usual limit) */
+#define CONTRACT_MARGIN 0.92 /* contracted / highest demand: tight enough that some month overshoots */
 
 struct sc_population {
     struct sc_population_options opt;
@@ -46,10 +46,10 @@ void sc_population_freep(struct sc_population **p)
 /* ---- options <-> JSON ---- */
 sc_err sc_population_options_to_json(const struct sc_population_options *opt, json_t **out)
 {
-    json_t *obj = json_pack("{s:s*, s:s*, s:f, s:I, s:I, s:s*, s:I, s:I}", "data", opt->data_path, "profile", opt->profile_path,
-                            "annual_mwh", opt->annual_mwh, "customers", (json_int_t)opt->customers, "days",
-                            (json_int_t)opt->days, "first_day", opt->first_day, "seed", (json_int_t)opt->seed, "thief",
-                            (json_int_t)opt->thief);
+    json_t *obj =
+        json_pack("{s:s*, s:s*, s:f, s:I, s:I, s:s*, s:I, s:I}", "data", opt->data_path, "profile", opt->profile_path,
+                  "annual_mwh", opt->annual_mwh, "customers", (json_int_t)opt->customers, "days", (json_int_t)opt->days,
+                  "first_day", opt->first_day, "seed", (json_int_t)opt->seed, "thief", (json_int_t)opt->thief);
     if (obj == NULL)
         return SC_E_NOMEM;
     *out = obj;
@@ -58,7 +58,7 @@ sc_err sc_population_options_to_json(const struct sc_population_options *opt, js
 
 sc_err sc_population_options_parse(const json_t *obj, struct sc_population_options *out, struct sc_diag *diag)
 {
-    struct sc_population_options o = { 0 };
+    struct sc_population_options o = {0};
     int64_t customers = 0;
     int64_t days = 0;
     int64_t seed = 0;
@@ -89,7 +89,8 @@ static size_t kind_of(const struct sc_population *p, size_t index)
     return index % p->profile->kind_count;
 }
 
-static void customer_fill(struct sc_population *p, size_t index, const char *name, enum sc_customer_class customer_class)
+static void customer_fill(struct sc_population *p, size_t index, const char *name,
+                          enum sc_customer_class customer_class)
 {
     struct sc_customer *c = &p->customers[index];
     c->client_id = index + 1;
@@ -104,7 +105,8 @@ static void customer_contract(struct sc_customer *c)
     if (c->peak_kw > GROUP_A_KW) {
         c->modality = c->client_id % 2 != 0 ? SC_MODALITY_AZUL : SC_MODALITY_VERDE;
         c->contracted_kw = ceil(c->peak_kw * CONTRACT_MARGIN / 5) * 5;
-        c->contracted_peak_kw = c->modality == SC_MODALITY_AZUL ? ceil(c->contracted_kw * 0.9 / 5) * 5 : c->contracted_kw;
+        c->contracted_peak_kw =
+            c->modality == SC_MODALITY_AZUL ? ceil(c->contracted_kw * 0.9 / 5) * 5 : c->contracted_kw;
     } else {
         c->modality = c->client_id % 2 != 0 ? SC_MODALITY_BRANCA : SC_MODALITY_CONVENTIONAL;
     }
@@ -128,7 +130,7 @@ static sc_err peak_find(struct sc_population *p, size_t index)
 
 static sc_err from_dataset(struct sc_population *p, struct sc_diag *diag)
 {
-    const struct sc_dataset_options o = { p->opt.annual_mwh, p->opt.customers, p->opt.days, p->opt.first_day, true };
+    const struct sc_dataset_options o = {p->opt.annual_mwh, p->opt.customers, p->opt.days, p->opt.first_day, true};
     SC_TRY(sc_dataset_load(p->opt.data_path, &o, &p->dataset, diag));
     p->count = sc_dataset_customer_count(p->dataset);
     p->interval_s = sc_dataset_interval_s(p->dataset);
@@ -184,10 +186,11 @@ sc_err sc_population_new(const struct sc_population_options *opt, struct sc_popu
     SC_TRY(opt->data_path != NULL ? from_dataset(p, diag) : from_profile(p, diag));
     SC_TRY(customers_make(p)); /* before the theft: contracts follow what customers draw, not what is metered */
     if (opt->thief > p->count)
-        return sc_fail(diag, SC_E_USAGE, "there is no customer %llu, only %zu", (unsigned long long)opt->thief, p->count);
+        return sc_fail(diag, SC_E_USAGE, "there is no customer %llu, only %zu", (unsigned long long)opt->thief,
+                       p->count);
     if (opt->thief != 0)
-        sc_theft_draw(opt->seed, opt->thief, p->first_ms, p->first_ms + (int64_t)p->interval_count * p->interval_s * 1000,
-                      &p->theft);
+        sc_theft_draw(opt->seed, opt->thief, p->first_ms,
+                      p->first_ms + (int64_t)p->interval_count * p->interval_s * 1000, &p->theft);
     *out = SC_TAKE(p);
     return SC_OK;
 }
@@ -224,7 +227,7 @@ const char *sc_population_source(const struct sc_population *p)
 
 const struct sc_theft *sc_population_theft(const struct sc_population *p, size_t index)
 {
-    static const struct sc_theft none = { SC_THEFT_NONE, 0, 0 };
+    static const struct sc_theft none = {SC_THEFT_NONE, 0, 0};
     return p->customers[index].client_id == p->opt.thief ? &p->theft : &none;
 }
 
@@ -238,7 +241,7 @@ sc_err sc_population_stream_new(const struct sc_population *p, size_t index, str
     s->index = index;
     s->theft = *sc_population_theft(p, index);
     if (p->profile != NULL) {
-        const struct sc_profile_draw_options o = { kind_of(p, index), p->opt.seed, index + 1, p->first_ms, 0 };
+        const struct sc_profile_draw_options o = {kind_of(p, index), p->opt.seed, index + 1, p->first_ms, 0};
         const sc_err err = sc_profile_draw_new(p->profile, &o, &s->draw);
         if (err != SC_OK) {
             free(s);
@@ -262,7 +265,7 @@ void sc_population_stream_next(struct sc_population_stream *s, struct sc_populat
     const struct sc_population *p = s->p;
     SC_ASSERT(s->interval < p->interval_count);
     const size_t i = s->interval++;
-    *out = (struct sc_population_load){ .measured = true };
+    *out = (struct sc_population_load){.measured = true};
     uint32_t wh;
     if (s->draw != NULL) {
         wh = sc_profile_draw_next(s->draw);

@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "metering/meter.h"
 #include "field/population.h"
+#include "metering/meter.h"
 #include "net/conn.h"
 #include "service/service.h"
 
@@ -26,8 +26,8 @@ struct sim_meter {
     struct sc_population_stream *stream;
     size_t next_interval;
     size_t line;
-    int64_t hello_ms;       /* when it last said hello; 0: must say it */
-    bool heard;             /* the head-end has answered since */
+    int64_t hello_ms; /* when it last said hello; 0: must say it */
+    bool heard;       /* the head-end has answered since */
 };
 
 struct line {
@@ -88,8 +88,11 @@ static sc_err measure_next(struct simulator *s, struct sim_meter *m)
     const struct sc_meter_load interval = {
         .start_ms = sc_population_first_ms(s->population) +
                     (int64_t)m->next_interval * sc_population_interval_s(s->population) * 1000,
-        .measured = load.measured, .demand_wh = load.wh, .has_reactive = load.has_reactive,
-        .inductive_varh = load.inductive_varh, .capacitive_varh = load.capacitive_varh,
+        .measured = load.measured,
+        .demand_wh = load.wh,
+        .has_reactive = load.has_reactive,
+        .inductive_varh = load.inductive_varh,
+        .capacitive_varh = load.capacitive_varh,
     };
     SC_TRY(sc_meter_interval(m->meter, &interval, NULL));
     m->next_interval++;
@@ -142,13 +145,13 @@ static sc_err meter_run(struct simulator *s, struct sim_meter *m, bool *busy_out
 
 static void progress_save(struct simulator *s, uint64_t acked_total)
 {
-    struct sc_buf text = { 0 };
+    struct sc_buf text = {0};
     for (size_t i = 0; i < s->meter_count; i++) {
         struct sc_meter_status status;
         sc_meter_status(s->meters[i].meter, &status);
         sc_buf_put_u64be(&text, status.acked);
     }
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     sc_err err = sc_buf_status(&text);
     if (err == SC_OK)
         err = sc_file_write(s->progress_path, sc_buf_slice(&text), 0600, &diag);
@@ -267,14 +270,18 @@ static void simulator_stopp(struct simulator **s)
 static void register_metrics(struct simulator *s)
 {
     struct sc_metrics *m = sc_service_metrics(s->service);
-    s->metric.signed_readings = sc_metrics_counter(m, "securecloud_simulator_signed_total", "", "Readings measured and signed.");
+    s->metric.signed_readings =
+        sc_metrics_counter(m, "securecloud_simulator_signed_total", "", "Readings measured and signed.");
     s->metric.messages = sc_metrics_counter(m, "securecloud_simulator_messages_total", "", "Sealed messages sent.");
-    s->metric.lost = sc_metrics_counter(m, "securecloud_simulator_lost_total", "", "Messages lost by the simulated radio.");
-    s->metric.refused = sc_metrics_counter(m, "securecloud_simulator_refused_total", "", "Messages that meters refused.");
+    s->metric.lost =
+        sc_metrics_counter(m, "securecloud_simulator_lost_total", "", "Messages lost by the simulated radio.");
+    s->metric.refused =
+        sc_metrics_counter(m, "securecloud_simulator_refused_total", "", "Messages that meters refused.");
     s->metric.acked = sc_metrics_gauge(m, "securecloud_simulator_acked", "", "Readings acknowledged by the head-end.");
     s->metric.total = sc_metrics_gauge(m, "securecloud_simulator_total", "", "Readings there will be.");
     s->metric.done = sc_metrics_gauge(m, "securecloud_simulator_done", "", "1 when all are acknowledged.");
-    s->metric.disconnected = sc_metrics_gauge(m, "securecloud_simulator_disconnected", "", "Meters whose load is switched off.");
+    s->metric.disconnected =
+        sc_metrics_gauge(m, "securecloud_simulator_disconnected", "", "Meters whose load is switched off.");
 }
 
 static sc_err key_parse(const json_t *obj, const char *name, struct sc_key *out, struct sc_diag *diag)
@@ -284,7 +291,8 @@ static sc_err key_parse(const json_t *obj, const char *name, struct sc_key *out,
     return sc_context(diag, sc_hex_decode(hex, out->bytes, sizeof out->bytes), "member \"%s\"", name);
 }
 
-static sc_err meter_make(struct simulator *s, size_t i, const json_t *entry, const struct sc_dh_public *headend, struct sc_diag *diag)
+static sc_err meter_make(struct simulator *s, size_t i, const json_t *entry, const struct sc_dh_public *headend,
+                         struct sc_diag *diag)
 {
     struct sim_meter *m = &s->meters[i];
     const struct sc_customer *c = sc_population_customer(s->population, i);
@@ -293,21 +301,28 @@ static sc_err meter_make(struct simulator *s, size_t i, const json_t *entry, con
     int64_t serial;
     SC_TRY(sc_json_get_int(entry, "serial", 1, SC_METER_SERIAL_MAX, &serial, diag));
     if (serial != c->meter)
-        return sc_fail(diag, SC_E_MALFORMED, "entry %zu is meter %08" PRId64 ", the population says %08" PRIu32, i, serial, c->meter);
+        return sc_fail(diag, SC_E_MALFORMED, "entry %zu is meter %08" PRId64 ", the population says %08" PRIu32, i,
+                       serial, c->meter);
     SC_TRY(sc_json_get_str(entry, "key", &key_pem, diag));
     SC_TRY(sc_json_get_str(entry, "certificate", &cert_pem, diag));
     SC_TRY(sc_signer_from_pem(sc_slice_str(key_pem), &m->signer, diag));
     SC_CLEANUP(sc_cert_freep) struct sc_cert *cert = NULL;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf der = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf der = {0};
     SC_TRY(sc_cert_from_pem(sc_slice_str(cert_pem), &cert, diag));
     SC_TRY(sc_cert_to_der(cert, &der));
     struct sc_meter_options opt = {
-        .serial = c->meter, .signer = m->signer, .headend = *headend, .operator_key = s->operator_key,
-        .certificate = sc_buf_slice(&der), .interval_s = sc_population_interval_s(s->population),
-        .report_max = REPORT_READINGS, .retransmit_ms = RETRANSMIT_MS,
+        .serial = c->meter,
+        .signer = m->signer,
+        .headend = *headend,
+        .operator_key = s->operator_key,
+        .certificate = sc_buf_slice(&der),
+        .interval_s = sc_population_interval_s(s->population),
+        .report_max = REPORT_READINGS,
+        .retransmit_ms = RETRANSMIT_MS,
     };
     sc_electrical_suggest(c->customer_class, c->peak_kw, &opt.electrical);
-    SC_TRY(sc_json_opt_int(sc_identity_config(sc_service_identity(s->service)), "seed", 0, INT64_MAX, (int64_t *)&opt.electrical.seed, diag));
+    SC_TRY(sc_json_opt_int(sc_identity_config(sc_service_identity(s->service)), "seed", 0, INT64_MAX,
+                           (int64_t *)&opt.electrical.seed, diag));
     opt.electrical.stream = c->client_id;
     SC_TRY(key_parse(entry, "agreement", &opt.agreement_key, diag));
     const sc_err err = sc_meter_new(&opt, &m->meter, diag);
@@ -321,7 +336,7 @@ static sc_err meter_make(struct simulator *s, size_t i, const json_t *entry, con
 /* After a restart: measure again, in no time, what had been acknowledged before. */
 static sc_err fast_forward(struct simulator *s, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf saved = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf saved = {0};
     const sc_err err = sc_file_read(s->progress_path, s->meter_count * 8, &saved, NULL);
     if (err == SC_E_NOT_FOUND)
         return SC_OK;
@@ -356,7 +371,8 @@ static sc_err meters_load(struct simulator *s, struct sc_identity *id, struct sc
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
     SC_TRY(sc_json_read(path, (size_t)256 << 20, &doc, diag));
     if (json_array_size(doc) != sc_population_count(s->population))
-        return sc_fail(diag, SC_E_MALFORMED, "%s: %zu meters for %zu customers", path, json_array_size(doc), sc_population_count(s->population));
+        return sc_fail(diag, SC_E_MALFORMED, "%s: %zu meters for %zu customers", path, json_array_size(doc),
+                       sc_population_count(s->population));
     s->meters = calloc(json_array_size(doc), sizeof *s->meters);
     if (s->meters == NULL)
         return sc_fail(diag, SC_E_NOMEM, "meters");
@@ -368,12 +384,15 @@ static sc_err meters_load(struct simulator *s, struct sc_identity *id, struct sc
 
 static sc_err lines_start(struct simulator *s, struct sc_diag *diag)
 {
-    static const struct sc_conn_events events = { line_opened, line_message, NULL, line_closed };
+    static const struct sc_conn_events events = {line_opened, line_message, NULL, line_closed};
     for (size_t i = 0; i < s->line_count; i++) {
-        s->lines[i] = (struct line){ .owner = s, .index = i };
-        const struct sc_conn_options opt = { .host = s->aggregator.host, .port = s->aggregator.port,
-                                             .message_size_max = SC_ENVELOPE_SIZE_MAX, .output_size_max = (size_t)1 << 20,
-                                             .events = &events, .arg = &s->lines[i] };
+        s->lines[i] = (struct line){.owner = s, .index = i};
+        const struct sc_conn_options opt = {.host = s->aggregator.host,
+                                            .port = s->aggregator.port,
+                                            .message_size_max = SC_ENVELOPE_SIZE_MAX,
+                                            .output_size_max = (size_t)1 << 20,
+                                            .events = &events,
+                                            .arg = &s->lines[i]};
         SC_TRY(sc_dialer_new(sc_service_loop(s->service), &opt, NULL, &s->lines[i].dialer, diag));
     }
     return SC_OK;
@@ -420,14 +439,18 @@ int main(int argc, char **argv)
 {
     static const struct sc_service_definition def = {
         .name = "securecloud-simulator",
-        .summary = "A field of meters: each measures its customer's load from a data file or from typical-day figures, signs every\n"
-                   "reading, seals it and sends it over a radio that loses messages, as fast as the head-end acknowledges.",
+        .summary =
+            "A field of meters: each measures its customer's load from a data file or from typical-day figures, signs "
+            "every\n"
+            "reading, seals it and sends it over a radio that loses messages, as fast as the head-end acknowledges.",
         .config = "  aggregator {\"host\", \"port\"}: where the messages go\n"
-                  "  population {\"data\" or \"profile\", \"customers\", \"days\", \"first_day\", \"annual_mwh\", \"seed\", \"thief\"}\n"
+                  "  population {\"data\" or \"profile\", \"customers\", \"days\", \"first_day\", \"annual_mwh\", "
+                  "\"seed\", \"thief\"}\n"
                   "  headend    the head-end's public key, hex\n"
                   "  connections, window (unacknowledged readings a meter), loss (0..0.5), seed\n"
                   "  progress   path of the file that lets it go on after a restart\n"
-                  "Further files: meters.json (the meters' keys and certificates), operator.pem (who may order load control)\n",
+                  "Further files: meters.json (the meters' keys and certificates), operator.pem (who may order load "
+                  "control)\n",
         .start = simulator_start,
         .stop = simulator_stop,
     };

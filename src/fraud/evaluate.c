@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-const char *const sc_theft_sort_names[SC_THEFT_SORT_COUNT] = { "under-report", "evening", "zero-hours" };
+const char *const sc_theft_sort_names[SC_THEFT_SORT_COUNT] = {"under-report", "evening", "zero-hours"};
 
 struct theft {
     size_t first_day;
@@ -25,7 +25,7 @@ static void theft_apply(struct sc_load_table *t, size_t customer, const struct t
 
 static struct theft theft_draw(struct sc_prng *prng, const struct sc_load_table *t, enum sc_theft_sort sort)
 {
-    struct theft theft = { .from_h = 0.0, .to_h = 24.0 };
+    struct theft theft = {.from_h = 0.0, .to_h = 24.0};
     const size_t quarter = t->day_count / 4;
     theft.first_day = quarter + (size_t)sc_prng_below(prng, t->day_count - 2 * quarter);
     switch (sort) {
@@ -65,7 +65,7 @@ size_t sc_theft_inject(struct sc_load_table *table, size_t count, enum sc_theft_
     struct sc_prng prng;
     sc_prng_init(&prng, seed);
     for (size_t c = 0; c < table->customer_count; c++)
-        truth[c] = (struct sc_theft_truth){ 0 };
+        truth[c] = (struct sc_theft_truth){0};
     size_t made = 0;
     /* Draws with rejection; gives up where hardly anybody is fit. */
     for (size_t tries = 0; made < count && tries < 100 * table->customer_count; tries++) {
@@ -86,7 +86,7 @@ size_t sc_theft_inject(struct sc_load_table *table, size_t count, enum sc_theft_
 struct sc_ranking_quality sc_ranking_judge(const struct sc_fraud *f, const struct sc_theft_truth *truth,
                                            enum sc_theft_sort only)
 {
-    struct sc_ranking_quality q = { .auc = NAN, .mean_rank = NAN };
+    struct sc_ranking_quality q = {.auc = NAN, .mean_rank = NAN};
     const size_t n = sc_fraud_table(f)->customer_count;
     double rank_sum = 0.0, pairs_won = 0.0, honest_seen = 0.0;
     for (size_t r = n; r-- > 0;) { /* from the least suspicious */
@@ -129,7 +129,7 @@ sc_err sc_ranking_auc(const double *score, const bool *thief, size_t count, doub
     if (s == NULL)
         return SC_E_NOMEM;
     for (size_t i = 0; i < count; i++)
-        s[i] = (struct scored){ score[i], thief[i] };
+        s[i] = (struct scored){score[i], thief[i]};
     qsort(s, count, sizeof *s, by_score);
     double honest_below = 0.0, honest = 0.0, thieves = 0.0, won = 0.0;
     for (size_t i = 0, end; i < count; i = end) {

@@ -48,26 +48,41 @@ static sc_err sort_parse(const char *text, enum sc_theft_sort *out)
 
 static sc_err options_parse(int argc, char **argv, struct options *o)
 {
-    static const struct option longs[] = { { "data", 1, NULL, 'd' },  { "thefts", 1, NULL, 't' },
-                                           { "seed", 1, NULL, 's' },  { "rounds", 1, NULL, 'r' },
-                                           { "days", 1, NULL, 'y' },  { "kind", 1, NULL, 'k' },
-                                           { "slots", 1, NULL, 'l' }, { "customers", 1, NULL, 'c' },
-                                           { NULL, 0, NULL, 0 } };
-    *o = (struct options){ .seed = 1, .rounds = 10, .slots = 48, .days = 28, .sort = SC_THEFT_SORT_COUNT };
+    static const struct option longs[] = {{"data", 1, NULL, 'd'},   {"thefts", 1, NULL, 't'},    {"seed", 1, NULL, 's'},
+                                          {"rounds", 1, NULL, 'r'}, {"days", 1, NULL, 'y'},      {"kind", 1, NULL, 'k'},
+                                          {"slots", 1, NULL, 'l'},  {"customers", 1, NULL, 'c'}, {NULL, 0, NULL, 0}};
+    *o = (struct options){.seed = 1, .rounds = 10, .slots = 48, .days = 28, .sort = SC_THEFT_SORT_COUNT};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         uint64_t n = 0;
         if (c != 'd' && c != 'k' && c != '?' && fraud_number_parse(optarg, &n) != SC_OK)
             return SC_E_USAGE;
         switch (c) {
-        case 'd': o->data = optarg; break;
-        case 't': o->thefts = (size_t)n; break;
-        case 's': o->seed = n; break;
-        case 'r': o->rounds = (size_t)n; break;
-        case 'y': o->days = (size_t)n; break;
-        case 'l': o->slots = (size_t)n; break;
-        case 'c': o->customers = (size_t)n; break;
-        case 'k': SC_TRY(sort_parse(optarg, &o->sort)); break;
-        default: return SC_E_USAGE;
+        case 'd':
+            o->data = optarg;
+            break;
+        case 't':
+            o->thefts = (size_t)n;
+            break;
+        case 's':
+            o->seed = n;
+            break;
+        case 'r':
+            o->rounds = (size_t)n;
+            break;
+        case 'y':
+            o->days = (size_t)n;
+            break;
+        case 'l':
+            o->slots = (size_t)n;
+            break;
+        case 'c':
+            o->customers = (size_t)n;
+            break;
+        case 'k':
+            SC_TRY(sort_parse(optarg, &o->sort));
+            break;
+        default:
+            return SC_E_USAGE;
         }
     }
     return o->data != NULL && optind == argc && o->rounds > 0 && o->days > 0 ? SC_OK : SC_E_USAGE;
@@ -83,7 +98,7 @@ static sc_err table_make(const struct sc_dataset *d, size_t first_day, size_t da
     const int64_t first_ms = sc_dataset_first_ms(d) + (int64_t)first_day * SC_LOAD_DAY_MS;
     if (sc_load_init(t, first_ms, days, slots, 0) != SC_OK)
         return sc_fail(diag, SC_E_USAGE, "%zu days of %zu slots", days, slots);
-    SC_CLEANUP(sc_load_gather_deinit) struct sc_load_gather g = { 0 };
+    SC_CLEANUP(sc_load_gather_deinit) struct sc_load_gather g = {0};
     SC_TRY(sc_load_gather_init(&g, t));
     for (size_t c = 0; c < sc_dataset_customer_count(d); c++) {
         size_t index;
@@ -125,7 +140,7 @@ static void tally_print(const char *what, const struct tally *t)
 static sc_err round_run(const struct sc_dataset *d, const struct options *o, size_t days, uint64_t seed,
                         struct tally tally[SC_THEFT_SORT_COUNT + 1], struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_load_deinit) struct sc_load_table t = { 0 };
+    SC_CLEANUP(sc_load_deinit) struct sc_load_table t = {0};
     struct sc_prng prng;
     sc_prng_init_stream(&prng, seed, 7);
     const size_t first_day = (size_t)sc_prng_below(&prng, sc_dataset_day_count(d) - days + 1);
@@ -136,7 +151,7 @@ static sc_err round_run(const struct sc_dataset *d, const struct options *o, siz
     const size_t tenth = t.customer_count / 10;
     sc_theft_inject(&t, o->thefts != 0 ? o->thefts : tenth != 0 ? tenth : 1, o->sort, seed, truth);
     SC_CLEANUP(sc_fraud_freep) struct sc_fraud *f = NULL;
-    SC_TRY(sc_fraud_analyse(&t, &(struct sc_fraud_options){ .seed = seed, .grid = SC_SOM_HEXAGONAL }, &f, diag));
+    SC_TRY(sc_fraud_analyse(&t, &(struct sc_fraud_options){.seed = seed, .grid = SC_SOM_HEXAGONAL}, &f, diag));
     for (size_t s = 0; s <= SC_THEFT_SORT_COUNT; s++) {
         const struct sc_ranking_quality q = sc_ranking_judge(f, truth, (enum sc_theft_sort)s);
         tally_add(&tally[s], &q);
@@ -147,12 +162,12 @@ static sc_err round_run(const struct sc_dataset *d, const struct options *o, siz
 static sc_err injected_run(const struct options *o, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_dataset_freep) struct sc_dataset *d = NULL;
-    const struct sc_dataset_options opt = { .customers_max = o->customers, .one_calendar = true };
+    const struct sc_dataset_options opt = {.customers_max = o->customers, .one_calendar = true};
     SC_TRY(sc_dataset_load(o->data, &opt, &d, diag));
     const size_t have = sc_dataset_day_count(d), days = o->days < have ? o->days : have;
     printf("%s: %zu customers, windows of %zu of %zu days, %zu slots, seeds %" PRIu64 "..%" PRIu64 "\n", o->data,
            sc_dataset_customer_count(d), days, have, o->slots, o->seed, o->seed + o->rounds - 1);
-    struct tally tally[SC_THEFT_SORT_COUNT + 1] = { 0 };
+    struct tally tally[SC_THEFT_SORT_COUNT + 1] = {0};
     for (size_t r = 0; r < o->rounds; r++) {
         SC_TRY(sc_context(diag, round_run(d, o, days, o->seed + r, tally, diag), "round %zu", r));
         fraud_progress("evaluate", r + 1, o->rounds);
@@ -167,11 +182,11 @@ static sc_err injected_run(const struct options *o, struct sc_diag *diag)
 
 static sc_err labelled_run(const struct options *o, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_labelled_deinit) struct sc_labelled l = { 0 };
+    SC_CLEANUP(sc_labelled_deinit) struct sc_labelled l = {0};
     SC_TRY(sc_labelled_load(o->data, o->customers, &l, diag));
     const size_t n = l.table.customer_count;
     SC_CLEANUP(sc_fraud_freep) struct sc_fraud *f = NULL;
-    SC_TRY(sc_fraud_analyse(&l.table, &(struct sc_fraud_options){ .seed = o->seed }, &f, diag));
+    SC_TRY(sc_fraud_analyse(&l.table, &(struct sc_fraud_options){.seed = o->seed}, &f, diag));
     SC_CLEANUP(sc_freep) double *score = calloc(2 * n, sizeof *score);
     if (score == NULL)
         return sc_fail(diag, SC_E_NOMEM, "%zu customers", n);
@@ -207,7 +222,7 @@ int fraud_evaluate_main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     bool labelled = false;
     sc_err err = sc_labelled_recognise(o.data, &labelled, &diag);
     if (err == SC_OK)

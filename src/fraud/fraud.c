@@ -34,10 +34,14 @@ const double sc_fraud_feature_weights[SC_FRAUD_FEATURE_COUNT] = {
 static const struct {
     double median, spread;
 } usual[SC_FRAUD_FEATURE_COUNT] = {
-    [SC_FRAUD_LEVEL] = { 0.3, 0.9 },             [SC_FRAUD_BASE] = { 0.2, 0.8 },
-    [SC_FRAUD_BAND] = { 1.5, 0.6 },              [SC_FRAUD_OWN_CORRELATION] = { 0.2, 1.3 },
-    [SC_FRAUD_GROUP_CORRELATION] = { 0.1, 1.2 }, [SC_FRAUD_MAP_DISTANCE] = { 0.0, 1.0 },
-    [SC_FRAUD_MAP_MOVE] = { 0.1, 1.2 },          [SC_FRAUD_STAKE] = { 0.0, 0.6 },
+    [SC_FRAUD_LEVEL] = {0.3, 0.9},
+    [SC_FRAUD_BASE] = {0.2, 0.8},
+    [SC_FRAUD_BAND] = {1.5, 0.6},
+    [SC_FRAUD_OWN_CORRELATION] = {0.2, 1.3},
+    [SC_FRAUD_GROUP_CORRELATION] = {0.1, 1.2},
+    [SC_FRAUD_MAP_DISTANCE] = {0.0, 1.0},
+    [SC_FRAUD_MAP_MOVE] = {0.1, 1.2},
+    [SC_FRAUD_STAKE] = {0.0, 0.6},
 };
 
 void sc_fraud_free(struct sc_fraud *f)
@@ -91,7 +95,7 @@ static double positive(double v)
 
 static void split_measure(const struct sc_fraud *f, const struct moved *m, struct split *s)
 {
-    static const double wobble[3] = { 0.15, 0.15, 0.2 };
+    static const double wobble[3] = {0.15, 0.15, 0.2};
     s->evidence = 0.0;
     s->statistic[0] = s->statistic[1] = s->statistic[2] = NAN;
     for (size_t i = 0; i < f->series_count; i++) {
@@ -124,7 +128,7 @@ static bool strongest_split(const struct sc_fraud *f, const struct moved *m, str
     const size_t part_min = days < 10 ? 2 : 3;
     bool found = false;
     for (size_t at = 1; at < days; at++) {
-        struct split s = { .at = at };
+        struct split s = {.at = at};
         s.from = at > PART_DAYS_MAX ? at - PART_DAYS_MAX : 0;
         s.to = days - at > PART_DAYS_MAX ? at + PART_DAYS_MAX : days;
         if (usable_between(m->y[SERIES_LEVEL], s.from, at) < part_min ||
@@ -153,7 +157,8 @@ static void days_show(const struct sc_fraud *f, const struct moved *m, const str
         const size_t band = SERIES_BAND + s->band;
         double deepest = s->change[0].before - m->y[SERIES_LEVEL][d];
         if (f->series_count > 1)
-            deepest = fmax(deepest, fmax(s->change[1].before - m->y[SERIES_BASE][d], s->change[2].before - m->y[band][d]));
+            deepest =
+                fmax(deepest, fmax(s->change[1].before - m->y[SERIES_BASE][d], s->change[2].before - m->y[band][d]));
         size_t at = n < SC_FRAUD_DAYS_SHOWN ? n++ : SC_FRAUD_DAYS_SHOWN;
         for (; at > 0 && depth[at - 1] < deepest; at--) { /* insertion by depth */
             if (at == SC_FRAUD_DAYS_SHOWN)
@@ -179,7 +184,7 @@ static void days_show(const struct sc_fraud *f, const struct moved *m, const str
 static void customer_measure(const struct sc_fraud *f, struct sc_fraud_finding *out, struct moved *m, double *scratch)
 {
     for (size_t i = 0; i < SC_FRAUD_FEATURE_COUNT; i++)
-        out->feature[i] = (struct sc_fraud_measure){ NAN, NAN, NAN, 0.0 };
+        out->feature[i] = (struct sc_fraud_measure){NAN, NAN, NAN, 0.0};
     out->change_day = SC_FRAUD_NO_DAY;
     out->group = f->group_of[out->customer];
     /* Nothing used on any day: an empty flat or a full bypass, which these figures cannot tell apart. */
@@ -194,7 +199,7 @@ static void customer_measure(const struct sc_fraud *f, struct sc_fraud_finding *
     out->band_hour = s.band * BAND_STEP;
     for (size_t i = 0; i < (f->series_count > 1 ? 3u : 1u); i++)
         out->feature[i] =
-            (struct sc_fraud_measure){ s.change[i].before, s.change[i].before - s.change[i].drop, s.statistic[i], 0.0 };
+            (struct sc_fraud_measure){s.change[i].before, s.change[i].before - s.change[i].drop, s.statistic[i], 0.0};
     const struct fraud_change moved =
         fraud_change_at(m->movement, f->stratum, s.from, s.at, s.to, f->noise[SERIES_LEVEL]);
     out->group_level = -moved.drop;
@@ -238,7 +243,7 @@ static double highest_day(const struct sc_fraud *f, size_t customer)
 /* What there is to steal: an inspector's way pays most where much is used.  It is no evidence, so it weighs little. */
 static void stake_measure(struct sc_fraud *f, double *values)
 {
-    for (int class = 0; class < SC_CLASS_COUNT; class++) {
+    for (int class = 0; class < SC_CLASS_COUNT; class ++) {
         size_t n = 0;
         for (size_t c = 0; c < f->table->customer_count; c++)
             if ((int)f->table->customer[c].customer_class == class && f->finding[c].judged)

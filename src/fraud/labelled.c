@@ -17,8 +17,7 @@ static void gz_closep(gzFile *f)
 }
 
 /* One line without its end; *end_out at the end of the file. */
-static sc_err line_read(gzFile f, char *line, const char *path, size_t line_number, bool *end_out,
-                        struct sc_diag *diag)
+static sc_err line_read(gzFile f, char *line, const char *path, size_t line_number, bool *end_out, struct sc_diag *diag)
 {
     *end_out = false;
     if (gzgets(f, line, LINE_MAX_SIZE) == NULL) {
@@ -59,7 +58,7 @@ static sc_err header_parse(char *line, struct sc_load_table *t, const char *path
     size_t days = 0;
     char *rest = line + strlen("customer,flag,");
     for (char *cell; (cell = strsep(&rest, ",")) != NULL; days++) {
-        struct sc_civil day = { 0 };
+        struct sc_civil day = {0};
         int used = 0;
         if (sscanf(cell, "d%4d%2d%2d%n", &day.year, &day.month, &day.day, &used) != 3 || cell[used] != '\0')
             return sc_fail(diag, SC_E_MALFORMED, "%s:1: column \"%.20s\"", path, cell);
@@ -81,8 +80,7 @@ static sc_err row_parse(char *line, struct sc_labelled *l, const char *path, siz
     if (flag == NULL || (strcmp(flag, "0") != 0 && strcmp(flag, "1") != 0))
         return sc_fail(diag, SC_E_MALFORMED, "%s:%zu: flag 0 or 1 expected", path, line_number);
     size_t customer;
-    const sc_err err =
-        sc_load_add(&l->table, (int64_t)line_number - 1, name, SC_CLASS_RESIDENTIAL, &customer);
+    const sc_err err = sc_load_add(&l->table, (int64_t)line_number - 1, name, SC_CLASS_RESIDENTIAL, &customer);
     if (err != SC_OK)
         return sc_fail(diag, err, "%s:%zu: %s", path, line_number, sc_err_name(err));
     for (size_t d = 0; d < l->table.day_count; d++) {
@@ -124,10 +122,10 @@ sc_err sc_labelled_load(const char *path, size_t customers_max, struct sc_labell
 {
     SC_CLEANUP(gz_closep) gzFile f = NULL;
     SC_TRY(file_open(path, &f, diag));
-    SC_CLEANUP(sc_labelled_deinit) struct sc_labelled l = { 0 };
+    SC_CLEANUP(sc_labelled_deinit) struct sc_labelled l = {0};
     SC_TRY(load(f, path, customers_max, &l, diag));
     *out = l;
-    l = (struct sc_labelled){ 0 };
+    l = (struct sc_labelled){0};
     return SC_OK;
 }
 
@@ -137,5 +135,5 @@ void sc_labelled_deinit(struct sc_labelled *l)
         return;
     sc_load_deinit(&l->table);
     free(l->thief);
-    *l = (struct sc_labelled){ 0 };
+    *l = (struct sc_labelled){0};
 }

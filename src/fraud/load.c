@@ -12,10 +12,10 @@ sc_err sc_load_init(struct sc_load_table *t, int64_t first_ms, size_t day_count,
     if (day_count == 0 || day_count > SC_LOAD_DAYS_MAX || slot_count == 0 || slot_count > SC_LOAD_SLOTS_MAX ||
         86400 % slot_count != 0)
         return SC_E_USAGE;
-    *t = (struct sc_load_table){ .first_ms = first_ms,
-                                 .day_count = day_count,
-                                 .slot_count = slot_count,
-                                 .size_max = size_max != 0 ? size_max : SIZE_MAX_DEFAULT };
+    *t = (struct sc_load_table){.first_ms = first_ms,
+                                .day_count = day_count,
+                                .slot_count = slot_count,
+                                .size_max = size_max != 0 ? size_max : SIZE_MAX_DEFAULT};
     return SC_OK;
 }
 
@@ -25,7 +25,7 @@ void sc_load_deinit(struct sc_load_table *t)
         return;
     free(t->customer);
     free(t->kw);
-    *t = (struct sc_load_table){ 0 };
+    *t = (struct sc_load_table){0};
 }
 
 static sc_err grow(struct sc_load_table *t)
@@ -67,7 +67,7 @@ sc_err sc_load_add(struct sc_load_table *t, int64_t client_id, const char *name,
     if (t->customer_count == t->customer_capacity)
         SC_TRY(grow(t));
     const size_t index = t->customer_count++;
-    t->customer[index] = (struct sc_load_customer){ .client_id = client_id, .customer_class = c };
+    t->customer[index] = (struct sc_load_customer){.client_id = client_id, .customer_class = c};
     name_copy(t->customer[index].name, name);
     float *kw = sc_load_curve(t, index, 0);
     for (size_t i = 0; i < t->day_count * t->slot_count; i++)
@@ -79,7 +79,7 @@ sc_err sc_load_add(struct sc_load_table *t, int64_t client_id, const char *name,
 sc_err sc_load_gather_init(struct sc_load_gather *g, const struct sc_load_table *t)
 {
     const size_t cells = t->day_count * t->slot_count;
-    *g = (struct sc_load_gather){ .table = t };
+    *g = (struct sc_load_gather){.table = t};
     g->energy_kws = calloc(cells, sizeof *g->energy_kws);
     g->covered_s = calloc(cells, sizeof *g->covered_s);
     if (g->energy_kws == NULL || g->covered_s == NULL) {
@@ -95,7 +95,7 @@ void sc_load_gather_deinit(struct sc_load_gather *g)
         return;
     free(g->energy_kws);
     free(g->covered_s);
-    *g = (struct sc_load_gather){ 0 };
+    *g = (struct sc_load_gather){0};
 }
 
 void sc_load_gather_add(struct sc_load_gather *g, int64_t start_ms, uint32_t interval_s, double kw)

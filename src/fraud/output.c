@@ -14,20 +14,28 @@
 #define REASONS_MAX  5
 
 static const char *const units[SC_FRAUD_FEATURE_COUNT] = {
-    "ln kW, less the group's movement", "ln kW, less the group's movement",
-    "ln ratio, less the group's movement", "Fisher z", "Fisher z", "distance", "grid steps", "ln kW",
+    "ln kW, less the group's movement",
+    "ln kW, less the group's movement",
+    "ln ratio, less the group's movement",
+    "Fisher z",
+    "Fisher z",
+    "distance",
+    "grid steps",
+    "ln kW",
 };
 
 enum sc_fraud_grade sc_fraud_grade(const struct sc_fraud_finding *finding)
 {
     if (!finding->judged)
         return SC_FRAUD_UNJUDGED;
-    return finding->score >= SCORE_STRONG ? SC_FRAUD_STRONG : finding->score >= SCORE_WEAK ? SC_FRAUD_WEAK : SC_FRAUD_NOTHING;
+    return finding->score >= SCORE_STRONG ? SC_FRAUD_STRONG
+           : finding->score >= SCORE_WEAK ? SC_FRAUD_WEAK
+                                          : SC_FRAUD_NOTHING;
 }
 
 const char *sc_fraud_grade_name(enum sc_fraud_grade g)
 {
-    static const char *const names[] = { "unjudged", "nothing", "weak", "strong" };
+    static const char *const names[] = {"unjudged", "nothing", "weak", "strong"};
     return names[g];
 }
 
@@ -105,7 +113,7 @@ static void reason_unjudged(const struct sc_fraud_finding *v, struct sc_buf *tex
 json_t *sc_fraud_reasons(const struct sc_fraud *f, const struct sc_fraud_finding *v)
 {
     json_t *list = json_array();
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = { .size_max = 4096 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = {.size_max = 4096};
     if (list == NULL)
         return NULL;
     if (!v->judged) {
@@ -113,7 +121,7 @@ json_t *sc_fraud_reasons(const struct sc_fraud *f, const struct sc_fraud_finding
         reason_append(list, &text);
         return list;
     }
-    bool told[SC_FRAUD_FEATURE_COUNT] = { [SC_FRAUD_STAKE] = true }; /* a stake is no reason to suspect anybody */
+    bool told[SC_FRAUD_FEATURE_COUNT] = {[SC_FRAUD_STAKE] = true}; /* a stake is no reason to suspect anybody */
     for (size_t n = 0; n < REASONS_MAX; n++) {
         size_t best = SC_FRAUD_FEATURE_COUNT;
         double best_weight = 0.0;
@@ -176,7 +184,7 @@ static void csv_row(const struct sc_fraud *f, size_t rank, struct sc_buf *out)
         csv_number(out, isnan(v->feature[i].statistic) ? NAN : v->feature[i].z, 2);
     sc_buf_put_u8(out, ',');
     json_t *reasons = sc_fraud_reasons(f, v);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = { .size_max = 16384 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf text = {.size_max = 16384};
     for (size_t i = 0; i < json_array_size(reasons); i++)
         sc_buf_put_fmt(&text, "%s%s", i == 0 ? "" : "; ", json_string_value(json_array_get(reasons, i)));
     json_decref(reasons);
@@ -262,20 +270,20 @@ static json_t *customer_json(const struct sc_fraud *f, size_t rank, bool detaile
     const struct sc_fraud_finding *v = sc_fraud_finding(f, rank);
     const struct sc_load_customer *c = &f->table->customer[v->customer];
     char date[16];
-    json_t *object = json_pack(
-        "{s:I, s:I, s:o, s:s, s:o, s:s, s:I, s:o, s:I, s:o}", "rank", (json_int_t)rank + 1, "client_id",
-        (json_int_t)c->client_id, "name", name_json(c->name), "class", sc_customer_class_name(c->customer_class),
-        "score", number(v->score), "grade", sc_fraud_grade_name(sc_fraud_grade(v)), "days", (json_int_t)v->day_count,
-        "mean_kw", number(v->mean_kw), "group_size", (json_int_t)sc_fraud_group_size(f, v->group), "reasons",
-        sc_fraud_reasons(f, v));
+    json_t *object = json_pack("{s:I, s:I, s:o, s:s, s:o, s:s, s:I, s:o, s:I, s:o}", "rank", (json_int_t)rank + 1,
+                               "client_id", (json_int_t)c->client_id, "name", name_json(c->name), "class",
+                               sc_customer_class_name(c->customer_class), "score", number(v->score), "grade",
+                               sc_fraud_grade_name(sc_fraud_grade(v)), "days", (json_int_t)v->day_count, "mean_kw",
+                               number(v->mean_kw), "group_size", (json_int_t)sc_fraud_group_size(f, v->group),
+                               "reasons", sc_fraud_reasons(f, v));
     if (object == NULL || !v->judged)
         return object;
     json_object_set_new(object, "change_day", json_string(date_text(f->table, v->change_day, date)));
     json_object_set_new(object, "level_change_pct", number(change_pct(&v->feature[SC_FRAUD_LEVEL])));
     json_object_set_new(object, "group_change_pct", number(100.0 * expm1(v->group_level)));
     if (!isnan(v->feature[SC_FRAUD_BAND].statistic))
-        json_object_set_new(object, "band_hours", json_pack("[I, I]", (json_int_t)v->band_hour,
-                                                            (json_int_t)v->band_hour + 6));
+        json_object_set_new(object, "band_hours",
+                            json_pack("[I, I]", (json_int_t)v->band_hour, (json_int_t)v->band_hour + 6));
     json_object_set_new(object, "features", features_json(v));
     if (detailed)
         json_object_set_new(object, "suspicious_days", days_json(f, v));

@@ -42,27 +42,45 @@ static sc_err grid_parse(const char *text, enum sc_som_grid *out)
 
 static sc_err options_parse(int argc, char **argv, struct options *o)
 {
-    static const struct option longs[] = { { "identity", 1, NULL, 'i' }, { "from", 1, NULL, 'f' },
-                                           { "to", 1, NULL, 't' },       { "out-dir", 1, NULL, 'o' },
-                                           { "detail", 1, NULL, 'd' },   { "slots", 1, NULL, 'l' },
-                                           { "grid", 1, NULL, 'g' },     { "seed", 1, NULL, 's' },
-                                           { "memory-max", 1, NULL, 'm' }, { NULL, 0, NULL, 0 } };
-    *o = (struct options){ .detail = 50, .slots = 48, .memory_mib = 512, .grid = SC_SOM_HEXAGONAL, .seed = 1 };
+    static const struct option longs[] = {
+        {"identity", 1, NULL, 'i'},   {"from", 1, NULL, 'f'},  {"to", 1, NULL, 't'},   {"out-dir", 1, NULL, 'o'},
+        {"detail", 1, NULL, 'd'},     {"slots", 1, NULL, 'l'}, {"grid", 1, NULL, 'g'}, {"seed", 1, NULL, 's'},
+        {"memory-max", 1, NULL, 'm'}, {NULL, 0, NULL, 0}};
+    *o = (struct options){.detail = 50, .slots = 48, .memory_mib = 512, .grid = SC_SOM_HEXAGONAL, .seed = 1};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         uint64_t n = 0;
         if (strchr("dlsm", c) != NULL && fraud_number_parse(optarg, &n) != SC_OK)
             return SC_E_USAGE;
         switch (c) {
-        case 'i': o->identity = optarg; break;
-        case 'f': o->from = optarg; break;
-        case 't': o->to = optarg; break;
-        case 'o': o->out_dir = optarg; break;
-        case 'd': o->detail = (size_t)n; break;
-        case 'l': o->slots = (size_t)n; break;
-        case 's': o->seed = n; break;
-        case 'm': o->memory_mib = (size_t)n; break;
-        case 'g': SC_TRY(grid_parse(optarg, &o->grid)); break;
-        default: return SC_E_USAGE;
+        case 'i':
+            o->identity = optarg;
+            break;
+        case 'f':
+            o->from = optarg;
+            break;
+        case 't':
+            o->to = optarg;
+            break;
+        case 'o':
+            o->out_dir = optarg;
+            break;
+        case 'd':
+            o->detail = (size_t)n;
+            break;
+        case 'l':
+            o->slots = (size_t)n;
+            break;
+        case 's':
+            o->seed = n;
+            break;
+        case 'm':
+            o->memory_mib = (size_t)n;
+            break;
+        case 'g':
+            SC_TRY(grid_parse(optarg, &o->grid));
+            break;
+        default:
+            return SC_E_USAGE;
         }
     }
     const bool complete = o->identity != NULL && o->from != NULL && o->to != NULL && o->out_dir != NULL;
@@ -144,10 +162,10 @@ static sc_err rows_gather(const PGresult *res, struct sc_load_gather *g, struct 
 /* One range of the primary key per customer: memory stays that of one customer's rows. */
 static sc_err readings_read(PGconn *db, struct sc_load_table *t, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_load_gather_deinit) struct sc_load_gather g = { 0 };
+    SC_CLEANUP(sc_load_gather_deinit) struct sc_load_gather g = {0};
     SC_TRY(sc_load_gather_init(&g, t));
     char id[24], from[24], to[24];
-    const char *const params[] = { id, from, to };
+    const char *const params[] = {id, from, to};
     snprintf(from, sizeof from, "%" PRId64, t->first_ms);
     snprintf(to, sizeof to, "%" PRId64, t->first_ms + (int64_t)t->day_count * SC_LOAD_DAY_MS);
     for (size_t c = 0; c < t->customer_count; c++) {
@@ -185,7 +203,7 @@ static sc_err file_write(const char *dir, const char *name, struct sc_slice cont
 static sc_err files_write(const struct options *o, const struct sc_fraud *f, struct sc_diag *diag)
 {
     SC_TRY(sc_dir_make(o->out_dir, 0750, diag));
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf csv = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf csv = {0};
     sc_fraud_csv(f, &csv);
     sc_err err = sc_buf_status(&csv);
     if (err != SC_OK)
@@ -209,11 +227,11 @@ static void progress(void *self, size_t done, size_t total)
 
 static sc_err rank(const struct options *o, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_load_deinit) struct sc_load_table t = { 0 };
+    SC_CLEANUP(sc_load_deinit) struct sc_load_table t = {0};
     SC_TRY(table_init(o, &t, diag));
     SC_TRY(table_read(o, &t, diag));
     SC_CLEANUP(sc_fraud_freep) struct sc_fraud *f = NULL;
-    const struct sc_fraud_options opt = { .seed = o->seed, .grid = o->grid, .progress = progress };
+    const struct sc_fraud_options opt = {.seed = o->seed, .grid = o->grid, .progress = progress};
     SC_TRY(sc_fraud_analyse(&t, &opt, &f, diag));
     SC_TRY(files_write(o, f, diag));
     size_t judged = 0, strong = 0;
@@ -237,7 +255,7 @@ int fraud_rank_main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     const sc_err err = rank(&o, &diag);
     if (err != SC_OK)
         sc_log(SC_LOG_ERROR, "%s", sc_diag_text(&diag, err));

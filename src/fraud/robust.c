@@ -103,7 +103,7 @@ struct fraud_change fraud_change_at(const double *y, const uint8_t *stratum, siz
     SC_ASSERT(from <= at && at <= to && to - from <= SC_LOAD_DAYS_MAX);
     const double prior_days = 4.0;
     double part[SC_LOAD_DAYS_MAX];
-    struct fraud_change c = { 0 };
+    struct fraud_change c = {0};
     double squares = prior_days * prior_variance, freedom = prior_days, drop = 0.0;
     for (uint8_t s = 0; s < FRAUD_STRATA_MAX; s++) {
         const size_t n1 = collect(y, stratum, s, from, at, part);

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#define GROUP_SIZE     30  /* enough for a steady median, few enough to be alike */
+#define GROUP_SIZE     30 /* enough for a steady median, few enough to be alike */
 #define GROUP_SIZE_MIN 3
 #define FLOOR_SHARE    0.05 /* of the usual level: below, logarithms only measure noise */
 #define FLOOR_KW       1e-6
@@ -145,7 +145,8 @@ sc_err fraud_series_make(struct sc_fraud *f)
     f->stratum = sc_arena_alloc(&f->arena, t->day_count);
     double *days = sc_arena_alloc(&f->arena, t->day_count * sizeof *days);
     double *customers = sc_arena_alloc(&f->arena, t->customer_count * sizeof *customers);
-    if (f->series == NULL || f->deviation == NULL || f->day_mean == NULL || f->stratum == NULL || days == NULL || customers == NULL)
+    if (f->series == NULL || f->deviation == NULL || f->day_mean == NULL || f->stratum == NULL || days == NULL ||
+        customers == NULL)
         return SC_E_NOMEM;
     for (size_t d = 0; d < t->day_count; d++) {
         struct sc_civil day;
@@ -180,7 +181,7 @@ static int by_class_and_level(const void *a, const void *b, void *self)
 static void group_add(struct sc_fraud *f, size_t first, size_t count)
 {
     const size_t group = f->group_count++;
-    f->group[group] = (struct group){ first, count };
+    f->group[group] = (struct group){first, count};
     for (size_t i = first; i < first + count; i++)
         f->group_of[f->member[i]] = group;
 }

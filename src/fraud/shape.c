@@ -62,8 +62,7 @@ static sc_err map_train(struct sc_fraud *f, const struct sc_fraud_options *opt)
         return SC_OK; /* nobody used anything: no map */
     const size_t side = map_side(opt, usable);
     const struct sc_som_options som = {
-        .grid = opt->grid, .columns = side, .rows = side, .dimension = f->shape_size, .seed = opt->seed
-    };
+        .grid = opt->grid, .columns = side, .rows = side, .dimension = f->shape_size, .seed = opt->seed};
     SC_TRY(sc_som_train(&som, vectors, usable, &f->map));
     f->quality = sc_som_quality(f->map, vectors, usable);
     return SC_OK;

@@ -18,9 +18,9 @@ struct sc_som {
 
 /* What one epoch gathers for each unit: sums and weights per component, since components may be missing. */
 struct gathering {
-    double *sum;       /* unit_count * dimension: of the vectors the unit won */
-    double *weight;    /* the same shape: how many had the component */
-    double *kernel;    /* unit_count * unit_count */
+    double *sum;    /* unit_count * dimension: of the vectors the unit won */
+    double *weight; /* the same shape: how many had the component */
+    double *kernel; /* unit_count * unit_count */
 };
 
 void sc_som_free(struct sc_som *som)
@@ -98,7 +98,7 @@ static double distance2(const float *unit, const float *v, size_t dimension)
 
 struct sc_som_match sc_som_match(const struct sc_som *som, const float *vector)
 {
-    struct sc_som_match m = { SC_SOM_NO_UNIT, SC_SOM_NO_UNIT, NAN };
+    struct sc_som_match m = {SC_SOM_NO_UNIT, SC_SOM_NO_UNIT, NAN};
     double best = INFINITY, second = INFINITY;
     for (size_t u = 0; u < som->unit_count; u++) {
         const double d = distance2(sc_som_codebook(som, u), vector, som->opt.dimension);
@@ -120,7 +120,7 @@ struct sc_som_match sc_som_match(const struct sc_som *som, const float *vector)
 
 struct sc_som_quality sc_som_quality(const struct sc_som *som, const float *vectors, size_t count)
 {
-    struct sc_som_quality q = { 0.0, 0.0 };
+    struct sc_som_quality q = {0.0, 0.0};
     size_t matched = 0, torn = 0;
     for (size_t i = 0; i < count; i++) {
         const struct sc_som_match m = sc_som_match(som, vectors + i * som->opt.dimension);
@@ -237,7 +237,7 @@ static sc_err train(struct sc_som *som, const float *vectors, size_t count)
     SC_CLEANUP(sc_freep) double *kernel = calloc(som->unit_count * som->unit_count, sizeof *kernel);
     if (sum == NULL || weight == NULL || kernel == NULL)
         return SC_E_NOMEM;
-    struct gathering g = { sum, weight, kernel };
+    struct gathering g = {sum, weight, kernel};
     const size_t longest = som->opt.columns > som->opt.rows ? som->opt.columns : som->opt.rows;
     const double sigma_start = fmax((double)longest / 2.0, SIGMA_END);
     for (size_t epoch = 0; epoch < som->opt.epochs; epoch++) {

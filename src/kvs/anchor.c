@@ -4,7 +4,7 @@
 
 void kvs_anchor_init(struct kvs_anchor *a, struct kvs_io *io, const struct sc_kvs_counter *counter)
 {
-    *a = (struct kvs_anchor){ .io = io, .counter = counter };
+    *a = (struct kvs_anchor){.io = io, .counter = counter};
     pthread_mutex_init(&a->lock, NULL);
 }
 
@@ -40,12 +40,12 @@ sc_err kvs_anchor_load(struct kvs_anchor *a, bool *exists_out, struct sc_diag *d
 sc_err kvs_anchor_swap(struct kvs_anchor *a, struct kvs_root *next, struct sc_diag *diag)
 {
     next->generation = a->root.generation + 1;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = {0};
     SC_TRY(kvs_root_seal(a->io, next, &record));
     SC_TRY(a->io->store->ops->root_cas(a->io->store, sc_buf_slice(&a->record), sc_buf_slice(&record), diag));
     sc_buf_deinit(&a->record);
     a->record = record;
-    record = (struct sc_buf){ 0 };
+    record = (struct sc_buf){0};
     a->root = *next;
     return SC_OK;
 }

@@ -107,14 +107,14 @@ static sc_err fill(struct kvs_block *b)
         SC_TRY(wire_entry_get(&r, last.size, &w));
         struct sc_slice key = w.rest;
         if (w.shared != 0) {
-            key = (struct sc_slice){ unfold, (size_t)w.shared + w.rest.size };
+            key = (struct sc_slice){unfold, (size_t)w.shared + w.rest.size};
             memcpy(unfold, last.ptr, (size_t)w.shared);
             memcpy(unfold + w.shared, w.rest.ptr, w.rest.size);
             unfold += key.size;
         }
         if (i != 0 && kvs_entry_cmp(last, b->slots[i - 1].word >> 1, key, w.word >> 1) >= 0)
             return SC_E_MALFORMED;
-        b->slots[i] = (struct slot){ key.ptr, w.value.ptr, (uint32_t)key.size, (uint32_t)w.value.size, w.word };
+        b->slots[i] = (struct slot){key.ptr, w.value.ptr, (uint32_t)key.size, (uint32_t)w.value.size, w.word};
         last = key;
     }
     return SC_OK;
@@ -123,7 +123,7 @@ static sc_err fill(struct kvs_block *b)
 sc_err kvs_block_parse(struct sc_buf *plain, struct kvs_block **out)
 {
     SC_CLEANUP(sc_buf_deinit) struct sc_buf mine = *plain;
-    *plain = (struct sc_buf){ 0 };
+    *plain = (struct sc_buf){0};
     size_t count, keys_size;
     SC_TRY(measure(sc_buf_slice(&mine), &count, &keys_size));
     struct kvs_block *b = calloc(1, sizeof *b + count * sizeof(struct slot));
@@ -131,7 +131,7 @@ sc_err kvs_block_parse(struct sc_buf *plain, struct kvs_block **out)
         return SC_E_NOMEM;
     atomic_init(&b->refs, 1);
     b->plain = mine;
-    mine = (struct sc_buf){ 0 };
+    mine = (struct sc_buf){0};
     b->count = count;
     b->keys_size = keys_size;
     b->keys = keys_size != 0 ? malloc(keys_size) : NULL;
@@ -173,8 +173,8 @@ void kvs_block_entry(const struct kvs_block *b, size_t index, struct kvs_entry *
 {
     const struct slot *s = &b->slots[index];
     *out = (struct kvs_entry){
-        .key = { s->key, s->key_size },
-        .value = { s->value, s->value_size },
+        .key = {s->key, s->key_size},
+        .value = {s->value, s->value_size},
         .seq = s->word >> 1,
         .is_put = (s->word & 1) != 0,
     };
@@ -186,7 +186,7 @@ size_t kvs_block_seek(const struct kvs_block *b, struct sc_slice key, uint64_t s
     while (lo < hi) {
         const size_t mid = lo + (hi - lo) / 2;
         const struct slot *s = &b->slots[mid];
-        if (kvs_entry_cmp((struct sc_slice){ s->key, s->key_size }, s->word >> 1, key, seq) < 0)
+        if (kvs_entry_cmp((struct sc_slice){s->key, s->key_size}, s->word >> 1, key, seq) < 0)
             lo = mid + 1;
         else
             hi = mid;

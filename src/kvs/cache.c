@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 struct item {
-    struct item *chain;       /* of its bucket */
+    struct item *chain; /* of its bucket */
     struct item *newer, *older;
     uint64_t table_number;
     uint32_t block_index;
@@ -116,7 +116,7 @@ void kvs_cache_put(struct kvs_cache *c, uint64_t table_number, uint32_t block_in
     struct item *it = malloc(sizeof *it);
     if (it == NULL)
         return;
-    *it = (struct item){ .table_number = table_number, .block_index = block_index, .size = size };
+    *it = (struct item){.table_number = table_number, .block_index = block_index, .size = size};
     pthread_mutex_lock(&c->lock);
     if (lookup(c, table_number, block_index) != NULL) { /* another reader was quicker */
         free(it);

@@ -1,5 +1,5 @@
-/* Commit: callers queue up; the first in the queue leads, takes those behind it along, and writes one log group with one
- * sync for all of them.
+/* Commit: callers queue up; the first in the queue leads, takes those behind it along, and writes one log group with
+ * one sync for all of them.
  *
  *   1. room: a full memtable is handed to the background thread and a new log begins (stalls while the one before is
  *      still being flushed, or too many tables wait for compaction)
@@ -8,15 +8,15 @@
  *   4. apply to the memtable, then publish the sequence number */
 #include "kvs/engine.h"
 
-#define GROUP_SIZE_MAX        ((size_t)1 << 20)
-#define GROUP_COUNT_MAX       128
-#define STALL_LEVEL0_COUNT    24
+#define GROUP_SIZE_MAX     ((size_t)1 << 20)
+#define GROUP_COUNT_MAX    128
+#define STALL_LEVEL0_COUNT 24
 
 struct kvs_committer {
     struct kvs_committer *next;
     const struct kvs_write_set *set;
     bool sync, done;
-    bool seal; /* wants the memtable handed to the background thread; always leads */
+    bool seal;            /* wants the memtable handed to the background thread; always leads */
     uint64_t write_count; /* keys */
     sc_err err;
     struct sc_diag *diag;
@@ -55,7 +55,7 @@ static sc_err log_switch(struct sc_kvs *kvs, struct sc_diag *diag)
         SC_ASSERT(root.log_count != 0 && root.log_count < KVS_ROOT_LOGS_MAX);
         root.logs[root.log_count - 1].sealed = true;
         root.logs[root.log_count - 1].end = kvs_wal_end(kvs->wal);
-        root.logs[root.log_count++] = (struct kvs_root_log){ .id = *kvs_wal_id(wal) };
+        root.logs[root.log_count++] = (struct kvs_root_log){.id = *kvs_wal_id(wal)};
         err = kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
     }
     if (err == SC_OK) {
@@ -87,7 +87,7 @@ static sc_err room_make(struct sc_kvs *kvs, bool seal, struct sc_diag *diag)
             continue;
         }
         pthread_mutex_unlock(&kvs->lock);
-        struct sc_diag why = { 0 };
+        struct sc_diag why = {0};
         const sc_err err = log_switch(kvs, &why);
         if (err != SC_OK) /* the root may name a log that we do not write */
             sc_ignore(kvs_poison(kvs, err, &why));
@@ -160,7 +160,7 @@ static void group_judge(struct sc_kvs *kvs, struct group *g)
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
     for (size_t i = 0; i < g->count; i++) {
         struct kvs_committer *c = g->members[i];
-        struct judge j = { .view = view, .group = g, .self = i };
+        struct judge j = {.view = view, .group = g, .self = i};
         c->err = kvs_write_set_each(c->set->writes, judge_write, &j);
         if (j.conflict)
             sc_ignore(sc_fail(c->diag, SC_E_CONFLICT, "a key was written by a transaction that committed first"));
@@ -214,10 +214,11 @@ static sc_err group_sync(struct sc_kvs *kvs, struct sc_diag *diag)
     return kvs_anchor_count(&kvs->anchor, kvs->anchor.fresh, diag);
 }
 
-/* A writer that was taken over may find its log gone before it finds its root changed: tell the cause, not the symptom. */
+/* A writer that was taken over may find its log gone before it finds its root changed: tell the cause, not the symptom.
+ */
 static sc_err cause_of(struct sc_kvs *kvs, sc_err err, struct sc_diag *diag)
 {
-    struct sc_diag why = { 0 };
+    struct sc_diag why = {0};
     if (err != SC_E_IO || kvs_anchor_fence(&kvs->anchor, &why) != SC_E_CONFLICT)
         return err;
     if (diag != NULL)
@@ -232,7 +233,7 @@ static sc_err group_log(struct sc_kvs *kvs, const struct group *g, bool *unknown
     *unknown_out = false;
     if (g->commit_count == 0 && !(g->sync && unsynced))
         return SC_OK;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = { .size_max = KVS_WAL_BODY_SIZE_MAX };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = {.size_max = KVS_WAL_BODY_SIZE_MAX};
     SC_TRY(group_encode(kvs, g, &body)); /* until here nothing has happened */
     sc_err err = group_append(kvs, sc_buf_slice(&body), diag);
     if (err == SC_OK && g->sync)
@@ -259,7 +260,7 @@ static sc_err apply_write(void *arg, const struct kvs_entry *e)
 static sc_err group_apply(struct sc_kvs *kvs, const struct group *g)
 {
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
-    struct apply a = { .mem = view->mem, .seq = g->first_seq };
+    struct apply a = {.mem = view->mem, .seq = g->first_seq};
     for (size_t i = 0; i < g->count; i++) {
         const struct kvs_committer *c = g->members[i];
         if (!writes_something(c))
@@ -297,8 +298,8 @@ static sc_err group_commit(struct sc_kvs *kvs, struct group *g, struct sc_diag *
 /* Caller holds kvs->lock and is first in the queue. */
 static void lead(struct sc_kvs *kvs, struct kvs_committer *me)
 {
-    struct sc_diag diag = { 0 };
-    struct group g = { 0 };
+    struct sc_diag diag = {0};
+    struct group g = {0};
     sc_err err = room_make(kvs, me->seal, &diag);
     group_form(&g, me);
     if (err == SC_OK) {
@@ -335,7 +336,7 @@ static sc_err queue_up(struct sc_kvs *kvs, struct kvs_committer *me)
 
 sc_err kvs_commit(struct sc_kvs *kvs, const struct kvs_write_set *set, bool sync, struct sc_diag *diag)
 {
-    struct kvs_committer me = { .set = set, .sync = sync, .diag = diag };
+    struct kvs_committer me = {.set = set, .sync = sync, .diag = diag};
     return queue_up(kvs, &me);
 }
 
@@ -343,7 +344,7 @@ sc_err kvs_memtable_seal(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_CLEANUP(kvs_memtable_unrefp) struct kvs_memtable *nothing = NULL;
     SC_TRY(kvs_memtable_new(&nothing));
-    const struct kvs_write_set set = { .writes = nothing };
-    struct kvs_committer me = { .set = &set, .seal = true, .diag = diag };
+    const struct kvs_write_set set = {.writes = nothing};
+    struct kvs_committer me = {.set = &set, .seal = true, .diag = diag};
     return queue_up(kvs, &me);
 }

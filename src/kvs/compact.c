@@ -1,9 +1,9 @@
 /* Flush and compaction, and the thread that does them.
  *
- * Level 0 holds what memtables became, oldest first, overlapping; levels 1.. are each one sorted run, ten times the size
- * of the one before.  A compaction merges all of level 0, or one table of a fuller level (round robin by key), with what
- * it overlaps below.  While it merges, full memtables are still flushed in between, so that writers wait for a flush and
- * not for a compaction.
+ * Level 0 holds what memtables became, oldest first, overlapping; levels 1.. are each one sorted run, ten times the
+ * size of the one before.  A compaction merges all of level 0, or one table of a fuller level (round robin by key),
+ * with what it overlaps below.  While it merges, full memtables are still flushed in between, so that writers wait for
+ * a flush and not for a compaction.
  *
  * A version of a key is kept while it is the newest or some snapshot sees it; a deletion goes once every snapshot sees
  * it and nothing lies below. */
@@ -25,7 +25,7 @@ void kvs_table_list_deinit(struct kvs_table_list *l)
     for (size_t i = 0; i < l->count; i++)
         kvs_table_unref(l->tables[i]);
     free(l->tables);
-    *l = (struct kvs_table_list){ 0 };
+    *l = (struct kvs_table_list){0};
 }
 
 sc_err kvs_table_list_add(struct kvs_table_list *l, struct kvs_table *t)
@@ -51,8 +51,8 @@ struct keeper {
     size_t snapshot_count;
     const struct kvs_version *below; /* deletions: levels > level are looked at; NULL: all deletions stay */
     size_t level;
-    struct sc_buf key;   /* of the entry before */
-    uint64_t newer_seq;  /* of the entry before, if of the same key */
+    struct sc_buf key;  /* of the entry before */
+    uint64_t newer_seq; /* of the entry before, if of the same key */
     bool any;
 };
 
@@ -65,7 +65,7 @@ static void keeper_deinit(struct keeper *k)
 /* The list is in order of creation, hence of seq. */
 static sc_err keeper_init(struct keeper *k, struct sc_kvs *kvs, const struct kvs_version *below, size_t level)
 {
-    *k = (struct keeper){ .below = below, .level = level };
+    *k = (struct keeper){.below = below, .level = level};
     pthread_mutex_lock(&kvs->lock);
     size_t count = 1;
     for (const struct sc_kvs_snapshot *s = kvs->snapshots.next; s != &kvs->snapshots; s = s->next)
@@ -165,8 +165,8 @@ static sc_err output_add(struct output *o, const struct kvs_entry *e, struct sc_
 sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *mt, struct kvs_table_list *out,
                                 struct sc_diag *diag)
 {
-    SC_CLEANUP(keeper_deinit) struct keeper keeper = { 0 };
-    SC_CLEANUP(output_deinit) struct output output = { .kvs = kvs, .tables = out };
+    SC_CLEANUP(keeper_deinit) struct keeper keeper = {0};
+    SC_CLEANUP(output_deinit) struct output output = {.kvs = kvs, .tables = out};
     SC_TRY(keeper_init(&keeper, kvs, NULL, 0));
     for (const struct kvs_node *n = kvs_memtable_first(mt); n != NULL; n = kvs_memtable_next(n)) {
         struct kvs_entry e;
@@ -184,7 +184,7 @@ sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *m
 sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, uint64_t seq_flushed, struct kvs_root *root,
                           struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
     kvs_version_to_manifest(v, seq_flushed, &plain);
     SC_TRY(sc_buf_status(&plain));
     kvs_id_random(&root->manifest);
@@ -230,7 +230,7 @@ static sc_err install(struct sc_kvs *kvs, const struct kvs_edit *edit, uint64_t 
 {
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *now = kvs_view_now(kvs, NULL);
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
-    struct kvs_root manifest = { 0 };
+    struct kvs_root manifest = {0};
     struct kvs_view *next = NULL;
     SC_TRY(kvs_version_apply(now->version, edit, &version));
     SC_TRY(kvs_manifest_write(kvs, version, seq_flushed, &manifest, diag));
@@ -251,9 +251,9 @@ static sc_err install(struct sc_kvs *kvs, const struct kvs_edit *edit, uint64_t 
 sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
-    SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = { 0 };
+    SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = {0};
     SC_TRY(kvs_tables_from_memtable(kvs, view->imm, &tables, diag));
-    const struct kvs_edit edit = { .add = tables.tables, .add_count = tables.count, .add_level = 0 };
+    const struct kvs_edit edit = {.add = tables.tables, .add_count = tables.count, .add_level = 0};
     const uint64_t seq_max = kvs_memtable_seq_max(view->imm);
     SC_TRY(install(kvs, &edit, seq_max > kvs->seq_flushed ? seq_max : kvs->seq_flushed, true, diag));
     atomic_fetch_add(&kvs->stats.flushes, 1);
@@ -316,7 +316,7 @@ static bool is_stopping(struct sc_kvs *kvs)
 static sc_err merge_run(struct sc_kvs *kvs, struct merge *m, struct keeper *keeper, struct kvs_table_list *out,
                         struct sc_diag *diag)
 {
-    SC_CLEANUP(output_deinit) struct output output = { .kvs = kvs, .tables = out };
+    SC_CLEANUP(output_deinit) struct output output = {.kvs = kvs, .tables = out};
     struct kvs_cursor *c;
     for (uint64_t n = 1; (c = merge_first(m)) != NULL; n++) {
         bool stays;
@@ -336,7 +336,7 @@ static sc_err merge_run(struct sc_kvs *kvs, struct merge *m, struct keeper *keep
 /* ---- what to compact ---- */
 
 struct job {
-    struct kvs_version *version; /* borrowed */
+    struct kvs_version *version;  /* borrowed */
     struct kvs_table_list inputs; /* references; upper ones first */
     size_t upper_count;
     bool upper_overlaps; /* the upper ones are no run */
@@ -406,8 +406,8 @@ static sc_err job_pick(struct sc_kvs *kvs, struct job *j)
         SC_TRY(job_add(j, from->tables, from->count));
     } else {
         size_t i = 0; /* the first behind where the last compaction of this level ended */
-        while (i < from->count && sc_slice_cmp(kvs_table_meta(from->tables[i])->smallest,
-                                               sc_buf_slice(&kvs->compact_at[level])) <= 0)
+        while (i < from->count &&
+               sc_slice_cmp(kvs_table_meta(from->tables[i])->smallest, sc_buf_slice(&kvs->compact_at[level])) <= 0)
             i++;
         i = i < from->count ? i : 0;
         SC_TRY(job_add(j, &from->tables[i], 1));
@@ -441,8 +441,8 @@ static bool job_sinks(struct job *j)
 
 static sc_err job_merge(struct sc_kvs *kvs, struct job *j, struct kvs_table_list *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(keeper_deinit) struct keeper keeper = { 0 };
-    SC_CLEANUP(merge_deinit) struct merge merge = { 0 };
+    SC_CLEANUP(keeper_deinit) struct keeper keeper = {0};
+    SC_CLEANUP(merge_deinit) struct merge merge = {0};
     merge.cursors = calloc(j->inputs.count + 1, sizeof *merge.cursors);
     if (merge.cursors == NULL)
         return SC_E_NOMEM;
@@ -457,10 +457,9 @@ static sc_err job_merge(struct sc_kvs *kvs, struct job *j, struct kvs_table_list
 
 static sc_err job_run(struct sc_kvs *kvs, struct job *j, bool may_sink, struct sc_diag *diag)
 {
-    SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list out = { 0 };
+    SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list out = {0};
     struct kvs_edit edit = {
-        .remove = j->inputs.tables, .remove_count = j->inputs.count, .add_level = (uint8_t)j->level_out
-    };
+        .remove = j->inputs.tables, .remove_count = j->inputs.count, .add_level = (uint8_t)j->level_out};
     if (may_sink && job_sinks(j)) {
         edit.add = j->inputs.tables;
         edit.add_count = j->inputs.count;
@@ -477,7 +476,7 @@ static sc_err job_run(struct sc_kvs *kvs, struct job *j, bool may_sink, struct s
 sc_err kvs_compact_step(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
-    SC_CLEANUP(job_deinit) struct job job = { .version = view->version };
+    SC_CLEANUP(job_deinit) struct job job = {.version = view->version};
     SC_TRY(job_pick(kvs, &job));
     return job.inputs.count != 0 ? job_run(kvs, &job, true, diag) : SC_OK;
 }
@@ -486,7 +485,7 @@ sc_err kvs_compact_step(struct sc_kvs *kvs, struct sc_diag *diag)
 sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
-    SC_CLEANUP(job_deinit) struct job job = { .version = view->version, .upper_overlaps = true, .level_out = 1 };
+    SC_CLEANUP(job_deinit) struct job job = {.version = view->version, .upper_overlaps = true, .level_out = 1};
     for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
         SC_TRY(job_add(&job, view->version->levels[l].tables, view->version->levels[l].count));
         if (view->version->levels[l].count != 0 && l > 1)
@@ -528,7 +527,7 @@ void *kvs_background(void *arg)
             continue;
         }
         const uint64_t wanted = kvs->compact_wanted;
-        struct sc_diag diag = { 0 };
+        struct sc_diag diag = {0};
         pthread_mutex_unlock(&kvs->lock);
         const sc_err err = work_once(kvs, wanted, &diag);
         if (err != SC_OK && err != SC_E_AGAIN)

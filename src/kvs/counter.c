@@ -11,10 +11,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define MAGIC        UINT32_C(0x53434b43) /* "SCKC" */
-#define SLOT_STRIDE  4096
-#define SLOT_SIZE    ((size_t)32)
-#define FILE_SIZE    ((size_t)8192)
+#define MAGIC       UINT32_C(0x53434b43) /* "SCKC" */
+#define SLOT_STRIDE 4096
+#define SLOT_SIZE   ((size_t)32)
+#define FILE_SIZE   ((size_t)8192)
 
 struct counter_file {
     pthread_mutex_t lock; /* guards all below */
@@ -92,7 +92,7 @@ static void counter_file_free(struct counter_file *c)
 /* A new file appears whole or not at all, so an existing one without a good slot is damage, never a beginning. */
 static sc_err counter_file_create(const char *path, struct sc_diag *diag)
 {
-    uint8_t zero[FILE_SIZE] = { 0 };
+    uint8_t zero[FILE_SIZE] = {0};
     slot_make(zero, 0);
     return sc_file_write(path, sc_slice_of(zero, sizeof zero), 0600, diag);
 }
@@ -143,7 +143,7 @@ sc_err sc_kvs_counter_insecure_file(const char *path, struct sc_kvs_counter *out
         counter_file_free(c);
         return err;
     }
-    *out = (struct sc_kvs_counter){ .read = counter_read, .advance = counter_advance, .self = c };
+    *out = (struct sc_kvs_counter){.read = counter_read, .advance = counter_advance, .self = c};
     return SC_OK;
 }
 
@@ -152,5 +152,5 @@ void sc_kvs_counter_file_close(struct sc_kvs_counter *counter)
     if (counter == NULL || counter->self == NULL)
         return;
     counter_file_free(counter->self);
-    *counter = (struct sc_kvs_counter){ 0 };
+    *counter = (struct sc_kvs_counter){0};
 }

@@ -109,7 +109,7 @@ sc_err kvs_cursor_memtable(const struct kvs_memtable *mt, uint64_t seq, bool liv
     struct mem_cursor *c = calloc(1, sizeof *c);
     if (c == NULL)
         return SC_E_NOMEM;
-    c->base = (struct kvs_cursor){ .ops = &mem_ops, .seq = seq, .live = live };
+    c->base = (struct kvs_cursor){.ops = &mem_ops, .seq = seq, .live = live};
     c->mt = mt;
     *out = &c->base;
     return SC_OK;
@@ -363,7 +363,7 @@ sc_err kvs_cursor_run(struct kvs_table *const *tables, size_t table_count, uint6
     struct run_cursor *c = calloc(1, sizeof *c);
     if (c == NULL)
         return SC_E_NOMEM;
-    c->base = (struct kvs_cursor){ .ops = &run_ops, .seq = seq };
+    c->base = (struct kvs_cursor){.ops = &run_ops, .seq = seq};
     c->tables = tables;
     c->table_count = table_count;
     c->mode = mode;

@@ -30,7 +30,8 @@ sc_err kvs_writable(struct sc_kvs *kvs, struct sc_diag *diag)
         return sc_fail(diag, SC_E_USAGE, "the volume was opened read-only");
     if (kvs->poison == SC_OK)
         return SC_OK;
-    return sc_fail(diag, kvs->poison, "the volume is read-only since: %s", sc_diag_text(&kvs->poison_diag, kvs->poison));
+    return sc_fail(diag, kvs->poison, "the volume is read-only since: %s",
+                   sc_diag_text(&kvs->poison_diag, kvs->poison));
 }
 
 void kvs_view_replace(struct sc_kvs *kvs, struct kvs_view *next)
@@ -194,7 +195,7 @@ static uint64_t memory_of(const struct kvs_memtable *mt)
 
 void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out)
 {
-    *out = (struct sc_kvs_stats){ 0 };
+    *out = (struct sc_kvs_stats){0};
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
     for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
         out->table_count += view->version->levels[l].count;

@@ -34,7 +34,7 @@ sc_err kvs_io_aead(const struct kvs_io *io, const char *purpose, const struct kv
     uint8_t context[32];
     memcpy(context, io->volume.bytes, 16);
     memcpy(context + 16, id->bytes, 16);
-    SC_CLEANUP(sc_key_wipe) struct sc_key key = { 0 };
+    SC_CLEANUP(sc_key_wipe) struct sc_key key = {0};
     SC_TRY(sc_key_derive(&key, io->root_key, purpose, sc_slice_of(context, sizeof context)));
     return sc_aead_new(out, &key);
 }
@@ -68,10 +68,10 @@ sc_err kvs_io_put_sealed(const struct kvs_io *io, uint32_t magic, const char *pu
                          struct sc_slice plain, uint8_t tag_out[static SC_TAG_SIZE], struct sc_diag *diag)
 {
     char name[KVS_NAME_SIZE];
-    const uint8_t nonce[SC_NONCE_SIZE] = { 0 }; /* the key is the object's own and seals once */
+    const uint8_t nonce[SC_NONCE_SIZE] = {0}; /* the key is the object's own and seals once */
     SC_CLEANUP(sc_aead_freep) struct sc_aead *aead = NULL;
     SC_TRY(kvs_io_aead(io, purpose, id, &aead));
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf out = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf out = {0};
     uint8_t *p = sc_buf_extend(&out, KVS_HEADER_SIZE + plain.size);
     if (p == NULL)
         return sc_buf_status(&out);
@@ -84,7 +84,7 @@ sc_err kvs_io_get_sealed(const struct kvs_io *io, uint32_t magic, const char *pu
                          uint64_t plain_size, const uint8_t tag[static SC_TAG_SIZE], struct sc_buf *plain_out,
                          struct sc_diag *diag)
 {
-    const uint8_t nonce[SC_NONCE_SIZE] = { 0 };
+    const uint8_t nonce[SC_NONCE_SIZE] = {0};
     uint8_t header[KVS_HEADER_SIZE];
     uint8_t expected[KVS_HEADER_SIZE];
     uint64_t stored_size;
@@ -102,7 +102,7 @@ sc_err kvs_io_get_sealed(const struct kvs_io *io, uint32_t magic, const char *pu
     if (p == NULL)
         return sc_buf_status(plain_out);
     SC_TRY(kvs_io_get(io, id, KVS_HEADER_SIZE, (size_t)plain_size, p, diag));
-    const sc_err err = sc_aead_open(aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(p, (size_t)plain_size),
-                                    tag, p);
+    const sc_err err =
+        sc_aead_open(aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(p, (size_t)plain_size), tag, p);
     return err == SC_E_AUTH ? kvs_io_not_ours(diag, id, KVS_HEADER_SIZE, plain_size, "not authentic") : err;
 }

@@ -38,7 +38,7 @@ sc_err kvs_garbage_collect(struct kvs_garbage *g, const struct kvs_io *io, struc
 {
     pthread_mutex_lock(&g->lock);
     SC_CLEANUP(sc_buf_deinit) struct sc_buf ids = g->ids;
-    g->ids = (struct sc_buf){ 0 };
+    g->ids = (struct sc_buf){0};
     pthread_mutex_unlock(&g->lock);
     for (size_t at = 0; at + sizeof(struct kvs_id) <= ids.size; at += sizeof(struct kvs_id)) {
         char name[KVS_NAME_SIZE];

@@ -59,8 +59,8 @@ static sc_err cursors_make(struct sc_kvs_iter *it, uint64_t seq)
     for (size_t l = 1; l < KVS_LEVEL_COUNT; l++) {
         if (v->levels[l].count == 0)
             continue;
-        SC_TRY(kvs_cursor_run(v->levels[l].tables, v->levels[l].count, seq, KVS_RUN_READ,
-                              &it->cursors[it->cursor_count]));
+        SC_TRY(
+            kvs_cursor_run(v->levels[l].tables, v->levels[l].count, seq, KVS_RUN_READ, &it->cursors[it->cursor_count]));
         it->cursor_count++;
     }
     return SC_OK;

@@ -55,7 +55,7 @@ static void volume_close(struct volume *v)
 
 static sc_err key_read(const char *path, struct sc_key *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_wipe) struct sc_buf content = { 0 };
+    SC_CLEANUP(sc_buf_wipe) struct sc_buf content = {0};
     SC_TRY(sc_file_read(path, 128, &content, diag));
     if (content.size == sizeof out->bytes) {
         memcpy(out->bytes, content.ptr, content.size);
@@ -71,7 +71,7 @@ static sc_err key_read(const char *path, struct sc_key *out, struct sc_diag *dia
 
 static sc_err volume_open(const struct args *a, bool create, bool read_only, struct volume *v, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_key_wipe) struct sc_key key = { 0 };
+    SC_CLEANUP(sc_key_wipe) struct sc_key key = {0};
     SC_TRY(key_read(a->key_file, &key, diag));
     if (!create && access(a->dir, F_OK) != 0)
         return sc_fail_errno(diag, SC_E_NOT_FOUND, "%s", a->dir);
@@ -79,8 +79,7 @@ static sc_err volume_open(const struct args *a, bool create, bool read_only, str
     if (a->counter_file != NULL)
         SC_TRY(sc_kvs_counter_insecure_file(a->counter_file, &v->counter, diag));
     const struct sc_kvs_options opt = {
-        .store = v->store, .root_key = &key, .counter = v->counter, .create = create, .read_only = read_only
-    };
+        .store = v->store, .root_key = &key, .counter = v->counter, .create = create, .read_only = read_only};
     return sc_context(diag, sc_kvs_open(&opt, &v->kvs, diag), "%s", a->dir);
 }
 
@@ -129,9 +128,9 @@ static void print(const struct args *a, struct sc_slice s)
 
 static sc_err run_get(const struct args *a, struct sc_diag *diag)
 {
-    SC_CLEANUP(volume_close) struct volume v = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf value = { 0 };
+    SC_CLEANUP(volume_close) struct volume v = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf value = {0};
     SC_TRY(bytes_of(a, a->rest[0], &key, diag));
     SC_TRY(volume_open(a, false, true, &v, diag));
     SC_TRY(sc_context(diag, sc_kvs_get(v.kvs, NULL, sc_buf_slice(&key), &value, diag), "%s", a->rest[0]));
@@ -142,9 +141,9 @@ static sc_err run_get(const struct args *a, struct sc_diag *diag)
 
 static sc_err write_one(const struct args *a, bool is_put, struct sc_diag *diag)
 {
-    SC_CLEANUP(volume_close) struct volume v = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf value = { 0 };
+    SC_CLEANUP(volume_close) struct volume v = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf value = {0};
     struct sc_kvs_txn *txn;
     SC_TRY(bytes_of(a, a->rest[0], &key, diag));
     if (is_put && strcmp(a->rest[1], "-") == 0)
@@ -188,16 +187,16 @@ static sc_err scan(const struct args *a, struct sc_kvs_iter *it, struct sc_diag 
 
 static sc_err run_scan(const struct args *a, struct sc_diag *diag)
 {
-    SC_CLEANUP(volume_close) struct volume v = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf from = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf to = { 0 };
+    SC_CLEANUP(volume_close) struct volume v = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf from = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf to = {0};
     struct sc_kvs_iter *it;
     if (a->rest_count > 0)
         SC_TRY(bytes_of(a, a->rest[0], &from, diag));
     if (a->rest_count > 1)
         SC_TRY(bytes_of(a, a->rest[1], &to, diag));
     SC_TRY(volume_open(a, false, true, &v, diag));
-    const struct sc_kvs_range range = { sc_buf_slice(&from), sc_buf_slice(&to) };
+    const struct sc_kvs_range range = {sc_buf_slice(&from), sc_buf_slice(&to)};
     SC_TRY(sc_kvs_iter_new(v.kvs, NULL, &range, &it, diag));
     const sc_err err = scan(a, it, diag);
     sc_kvs_iter_free(it);
@@ -206,7 +205,7 @@ static sc_err run_scan(const struct args *a, struct sc_diag *diag)
 
 static sc_err run_stats(const struct args *a, struct sc_diag *diag)
 {
-    SC_CLEANUP(volume_close) struct volume v = { 0 };
+    SC_CLEANUP(volume_close) struct volume v = {0};
     struct sc_kvs_stats s;
     SC_TRY(volume_open(a, false, true, &v, diag));
     sc_kvs_stats(v.kvs, &s);
@@ -219,7 +218,7 @@ static sc_err run_stats(const struct args *a, struct sc_diag *diag)
 
 static sc_err run_compact(const struct args *a, struct sc_diag *diag)
 {
-    SC_CLEANUP(volume_close) struct volume v = { 0 };
+    SC_CLEANUP(volume_close) struct volume v = {0};
     SC_TRY(volume_open(a, false, false, &v, diag));
     return sc_kvs_compact(v.kvs, diag);
 }
@@ -232,7 +231,7 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
 
 static sc_err run_verify(const struct args *a, struct sc_diag *diag)
 {
-    SC_CLEANUP(volume_close) struct volume v = { 0 };
+    SC_CLEANUP(volume_close) struct volume v = {0};
     struct sc_kvs_stats s;
     SC_TRY(volume_open(a, false, true, &v, diag));
     const bool terminal = isatty(STDERR_FILENO);
@@ -251,17 +250,19 @@ static const struct command {
     int rest_min, rest_max;
     sc_err (*run)(const struct args *a, struct sc_diag *diag);
 } commands[] = {
-    { "get", 1, 1, run_get },       { "put", 2, 2, run_put },         { "delete", 1, 1, run_delete },
-    { "scan", 0, 2, run_scan },     { "stats", 0, 0, run_stats },     { "compact", 0, 0, run_compact },
-    { "verify", 0, 0, run_verify },
+    {"get", 1, 1, run_get},     {"put", 2, 2, run_put},         {"delete", 1, 1, run_delete}, {"scan", 0, 2, run_scan},
+    {"stats", 0, 0, run_stats}, {"compact", 0, 0, run_compact}, {"verify", 0, 0, run_verify},
 };
 
 enum option_code { OPT_KEY_FILE = 256, OPT_COUNTER, OPT_HEX, OPT_REVERSE, OPT_LIMIT, OPT_HELP };
 static const struct option options[] = {
-    { "key-file", required_argument, NULL, OPT_KEY_FILE }, { "counter", required_argument, NULL, OPT_COUNTER },
-    { "hex", no_argument, NULL, OPT_HEX },                 { "reverse", no_argument, NULL, OPT_REVERSE },
-    { "limit", required_argument, NULL, OPT_LIMIT },       { "help", no_argument, NULL, OPT_HELP },
-    { 0 },
+    {"key-file", required_argument, NULL, OPT_KEY_FILE},
+    {"counter", required_argument, NULL, OPT_COUNTER},
+    {"hex", no_argument, NULL, OPT_HEX},
+    {"reverse", no_argument, NULL, OPT_REVERSE},
+    {"limit", required_argument, NULL, OPT_LIMIT},
+    {"help", no_argument, NULL, OPT_HELP},
+    {0},
 };
 
 static bool limit_parse(const char *text, uint64_t *out)
@@ -274,7 +275,7 @@ static bool limit_parse(const char *text, uint64_t *out)
 /* false: wrong usage, told. */
 static bool args_parse(int argc, char **argv, struct args *a)
 {
-    *a = (struct args){ .limit = UINT64_MAX };
+    *a = (struct args){.limit = UINT64_MAX};
     for (int opt; (opt = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (opt) {
         case OPT_KEY_FILE:
@@ -315,7 +316,7 @@ static bool args_parse(int argc, char **argv, struct args *a)
 int main(int argc, char **argv)
 {
     struct args a;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     sc_process_harden();
     if (!args_parse(argc, argv, &a))
         return 2;

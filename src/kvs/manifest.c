@@ -1,8 +1,8 @@
 #include "kvs/manifest.h"
 
-#define ROOT_PURPOSE          "kvs/root v1"
-#define ROOT_PREFIX_SIZE      (KVS_HEADER_SIZE + 16 + 16)
-#define TABLE_WIRE_SIZE_MIN   ((size_t)65)
+#define ROOT_PURPOSE        "kvs/root v1"
+#define ROOT_PREFIX_SIZE    (KVS_HEADER_SIZE + 16 + 16)
+#define TABLE_WIRE_SIZE_MIN ((size_t)65)
 static const uint8_t zero_nonce[SC_NONCE_SIZE]; /* every root record has a key of its own */
 
 static void id_put(struct sc_buf *b, const struct kvs_id *id)
@@ -73,7 +73,7 @@ static sc_err manifest_parse(struct sc_slice plain, struct kvs_manifest *m)
 
 sc_err kvs_manifest_parse(struct sc_slice plain, struct kvs_manifest *out)
 {
-    struct kvs_manifest m = { 0 };
+    struct kvs_manifest m = {0};
     const sc_err err = manifest_parse(plain, &m);
     if (err != SC_OK) {
         kvs_manifest_deinit(&m);
@@ -86,7 +86,7 @@ sc_err kvs_manifest_parse(struct sc_slice plain, struct kvs_manifest *out)
 void kvs_manifest_deinit(struct kvs_manifest *m)
 {
     free(m->tables);
-    *m = (struct kvs_manifest){ 0 };
+    *m = (struct kvs_manifest){0};
 }
 
 /* ---- root ---- */
@@ -125,7 +125,7 @@ static sc_err root_log_get(struct sc_reader *r, struct kvs_root_log *out)
 sc_err kvs_root_parse(struct sc_slice body, struct kvs_root *out)
 {
     struct sc_reader r = sc_reader_of(body);
-    struct kvs_root root = { 0 };
+    struct kvs_root root = {0};
     uint8_t log_count;
     SC_TRY(sc_reader_get_u64be(&r, &root.generation));
     SC_TRY(sc_reader_get_u64be(&r, &root.epoch));
@@ -158,7 +158,7 @@ sc_err kvs_root_seal(const struct kvs_io *io, const struct kvs_root *root, struc
     memcpy(prefix + KVS_HEADER_SIZE + 16, salt.bytes, 16);
     SC_CLEANUP(sc_aead_freep) struct sc_aead *aead = NULL;
     SC_TRY(kvs_io_aead(io, ROOT_PURPOSE, &salt, &aead));
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = {0};
     root_put(&body, root);
     SC_TRY(sc_buf_status(&body));
     SC_TRY(sc_aead_seal(aead, zero_nonce, sc_slice_of(prefix, sizeof prefix), sc_buf_slice(&body), body.ptr, tag));

@@ -31,7 +31,7 @@ static const uint8_t *key_ptr(const struct kvs_node *n)
 
 static struct sc_slice key_of(const struct kvs_node *n)
 {
-    return (struct sc_slice){ key_ptr(n), n->key_size };
+    return (struct sc_slice){key_ptr(n), n->key_size};
 }
 
 static struct kvs_node *load(const _Atomic(struct kvs_node *) *p)
@@ -46,7 +46,7 @@ sc_err kvs_memtable_new(struct kvs_memtable **out)
         return SC_E_NOMEM;
     atomic_init(&mt->refs, 1);
     sc_arena_init(&mt->arena, (size_t)8 << 30); /* bounded by the engine's stall, not here */
-    sc_prng_init(&mt->prng, 0x6b76736d656d); /* heights only: any seed does */
+    sc_prng_init(&mt->prng, 0x6b76736d656d);    /* heights only: any seed does */
     *out = mt;
     return SC_OK;
 }
@@ -197,7 +197,7 @@ void kvs_node_entry(const struct kvs_node *n, struct kvs_entry *out)
 {
     *out = (struct kvs_entry){
         .key = key_of(n),
-        .value = { key_ptr(n) + n->key_size, n->value_size },
+        .value = {key_ptr(n) + n->key_size, n->value_size},
         .seq = n->word >> 1,
         .is_put = (n->word & 1) != 0,
     };

@@ -1,7 +1,7 @@
 /* Opening: from a root record to a volume that serves.
  *
- *   load the root (and the counter) -> take over (epoch + 1) -> read the manifest -> replay the logs -> judge freshness ->
- *   write what the logs held as tables -> a new log -> the new root -> remove what no root names.
+ *   load the root (and the counter) -> take over (epoch + 1) -> read the manifest -> replay the logs -> judge freshness
+ * -> write what the logs held as tables -> a new log -> the new root -> remove what no root names.
  *
  * Nothing is removed before everything has been judged. */
 #include "kvs/engine.h"
@@ -52,15 +52,15 @@ static sc_err log_judge(const struct sc_kvs *kvs, const struct kvs_root_log *log
     const uint64_t left = found->object_size - at;
     if (found->end.group_count < log->end.group_count)
         return kvs_io_not_ours(diag, &log->id, at, left,
-                               found->tail == KVS_WAL_TAIL_BAD ? "not authentic" : "acknowledged log groups are missing");
+                               found->tail == KVS_WAL_TAIL_BAD ? "not authentic"
+                                                               : "acknowledged log groups are missing");
     if (!log->sealed) {
         if (found->tail == KVS_WAL_TAIL_BAD && kvs->counter.read == NULL)
             return kvs_io_not_ours(diag, &log->id, at, left, "not authentic");
         return SC_OK;
     }
     if (found->object_size != log->end.size || found->end.size != log->end.size ||
-        found->end.group_count != log->end.group_count ||
-        !sc_ct_equal(found->end.tag, log->end.tag, SC_TAG_SIZE))
+        found->end.group_count != log->end.group_count || !sc_ct_equal(found->end.tag, log->end.tag, SC_TAG_SIZE))
         return kvs_io_not_ours(diag, &log->id, at, left, "differs from the log's sealed end");
     return SC_OK;
 }
@@ -79,10 +79,10 @@ static sc_err logs_replay(struct sc_kvs *kvs, struct replay *r, struct kvs_wal_f
 static sc_err manifest_load(struct sc_kvs *kvs, struct kvs_version **out, struct sc_diag *diag)
 {
     const struct kvs_root *root = &kvs->anchor.root;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
     SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, root->manifest_size,
                              root->manifest_tag, &plain, diag));
-    SC_CLEANUP(kvs_manifest_deinit) struct kvs_manifest m = { 0 };
+    SC_CLEANUP(kvs_manifest_deinit) struct kvs_manifest m = {0};
     char name[KVS_NAME_SIZE];
     const sc_err err = kvs_manifest_parse(sc_buf_slice(&plain), &m);
     if (err != SC_OK)
@@ -106,7 +106,8 @@ static sc_err fresh_judge(struct sc_kvs *kvs, const struct replay *r, const stru
                    "object %s, bytes [%" PRIu64 ", %" PRIu64 "): %s; the volume ends at %" PRIu64
                    ", the counter stands at %" PRIu64,
                    kvs_id_name(&log->id, name), live->end.size, live->object_size,
-                   live->tail == KVS_WAL_TAIL_BAD ? "not authentic" : "acknowledged writes are missing or an old state was put back",
+                   live->tail == KVS_WAL_TAIL_BAD ? "not authentic"
+                                                  : "acknowledged writes are missing or an old state was put back",
                    a->fresh, a->counted);
 }
 
@@ -129,9 +130,9 @@ static sc_err settle(struct sc_kvs *kvs, const struct kvs_memtable *mem, uint64_
     struct kvs_root root = kvs->anchor.root;
     if (kvs_memtable_count(mem) != 0) {
         struct kvs_version *next;
-        SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = { 0 };
+        SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = {0};
         SC_TRY(kvs_tables_from_memtable(kvs, mem, &tables, diag));
-        const struct kvs_edit edit = { .add = tables.tables, .add_count = tables.count };
+        const struct kvs_edit edit = {.add = tables.tables, .add_count = tables.count};
         SC_TRY(kvs_version_apply(*version, &edit, &next));
         kvs_version_unref(*version);
         *version = next;
@@ -140,7 +141,7 @@ static sc_err settle(struct sc_kvs *kvs, const struct kvs_memtable *mem, uint64_
     }
     SC_TRY(kvs_wal_create(&kvs->io, &kvs->wal, diag));
     root.log_count = 1;
-    root.logs[0] = (struct kvs_root_log){ .id = *kvs_wal_id(kvs->wal) };
+    root.logs[0] = (struct kvs_root_log){.id = *kvs_wal_id(kvs->wal)};
     return kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
 }
 
@@ -175,7 +176,7 @@ static sc_err orphan_note(void *arg, const char *name)
 
 static sc_err orphans_remove(struct sc_kvs *kvs, const struct kvs_version *version, struct sc_diag *diag)
 {
-    struct orphans o = { .kvs = kvs, .version = version };
+    struct orphans o = {.kvs = kvs, .version = version};
     SC_TRY(kvs->io.store->ops->list(kvs->io.store, orphan_note, &o, diag));
     return kvs_garbage_collect(kvs->garbage, &kvs->io, diag);
 }
@@ -184,7 +185,7 @@ sc_err kvs_recover(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
     SC_CLEANUP(kvs_memtable_unrefp) struct kvs_memtable *mem = NULL;
-    struct kvs_wal_found live = { 0 };
+    struct kvs_wal_found live = {0};
     const uint64_t generation = kvs->anchor.root.generation;
     if (kvs->anchor.root.log_count == 0)
         return sc_fail(diag, SC_E_MALFORMED, "root record: names no log");
@@ -192,7 +193,7 @@ sc_err kvs_recover(struct sc_kvs *kvs, struct sc_diag *diag)
         SC_TRY(take_over(kvs, diag));
     SC_TRY(manifest_load(kvs, &version, diag));
     SC_TRY(kvs_memtable_new(&mem));
-    struct replay r = { .mem = mem, .generation = generation, .next_seq = kvs->seq_flushed + 1 };
+    struct replay r = {.mem = mem, .generation = generation, .next_seq = kvs->seq_flushed + 1};
     SC_TRY(logs_replay(kvs, &r, &live, diag));
     SC_TRY(fresh_judge(kvs, &r, &live, diag));
     kvs->seq_visible = r.next_seq - 1;
@@ -237,10 +238,10 @@ sc_err kvs_create(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
     SC_CLEANUP(kvs_memtable_unrefp) struct kvs_memtable *mem = NULL;
-    struct kvs_root root = { .epoch = 1, .log_count = 1 };
+    struct kvs_root root = {.epoch = 1, .log_count = 1};
     SC_TRY(leftovers_remove(kvs, diag));
     kvs_id_random(&kvs->io.volume);
-    SC_TRY(kvs_version_apply(NULL, &(struct kvs_edit){ 0 }, &version));
+    SC_TRY(kvs_version_apply(NULL, &(struct kvs_edit){0}, &version));
     SC_TRY(kvs_memtable_new(&mem));
     SC_TRY(kvs_view_new(mem, NULL, version, &kvs->view));
     SC_TRY(kvs_manifest_write(kvs, version, 0, &root, diag));

@@ -14,7 +14,7 @@ struct kvs_table {
     struct kvs_cache *cache;
     struct kvs_garbage *garbage;
     struct kvs_table_meta meta;
-    struct sc_buf keys; /* meta's */
+    struct sc_buf keys;   /* meta's */
     pthread_mutex_t lock; /* guards aead and the loading of index */
     struct sc_aead *aead;
     atomic_bool loaded;
@@ -93,8 +93,8 @@ static sc_err chunk_open(struct kvs_table *t, uint32_t nonce_prefix, uint64_t no
     uint8_t header[KVS_HEADER_SIZE];
     kvs_header_make(header, KVS_MAGIC_TABLE);
     sc_nonce_make(nonce, nonce_prefix, nonce_count);
-    const sc_err err = sc_aead_open(t->aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(bytes, size), tag,
-                                    bytes);
+    const sc_err err =
+        sc_aead_open(t->aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(bytes, size), tag, bytes);
     return err == SC_E_AUTH ? kvs_io_not_ours(diag, &t->meta.id, offset, size, "not authentic") : err;
 }
 
@@ -127,7 +127,7 @@ static sc_err index_read(struct kvs_table *t, struct kvs_table_index *out, struc
     if (t->aead == NULL)
         SC_TRY(kvs_io_aead(t->io, KVS_TABLE_PURPOSE, &t->meta.id, &t->aead));
     SC_TRY(header_check(t, diag));
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
     const uint64_t offset = t->meta.size - t->meta.index_size;
     uint8_t *p = sc_buf_extend(&plain, t->meta.index_size);
     if (p == NULL)
@@ -159,7 +159,7 @@ static sc_err block_read(struct kvs_table *t, const struct kvs_table_index *inde
                          struct kvs_block **out, struct sc_diag *diag)
 {
     const struct kvs_block_ref *ref = &index->blocks[block_index];
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf stored = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf stored = {0};
     uint8_t *p = sc_buf_extend(&stored, ref->stored_size);
     if (p == NULL)
         return sc_buf_status(&stored);
@@ -168,7 +168,7 @@ static sc_err block_read(struct kvs_table *t, const struct kvs_table_index *inde
     sc_err err = chunk_open(t, KVS_TABLE_NONCE_BLOCK, block_index, ref->offset, ref->tag, p, ref->stored_size, diag);
     pthread_mutex_unlock(&t->lock);
     SC_TRY(err);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
     err = kvs_table_block_decode(ref, &stored, &plain);
     if (err == SC_OK)
         err = kvs_block_parse(&plain, out);
@@ -269,12 +269,12 @@ static sc_err block_verify(struct kvs_table *t, const struct kvs_block *b, const
 
 sc_err kvs_table_verify(struct kvs_table *t, struct sc_diag *diag)
 {
-    SC_CLEANUP(kvs_table_index_deinit) struct kvs_table_index index = { 0 };
+    SC_CLEANUP(kvs_table_index_deinit) struct kvs_table_index index = {0};
     pthread_mutex_lock(&t->lock);
     const sc_err err = index_read(t, &index, diag);
     pthread_mutex_unlock(&t->lock);
     SC_TRY(err);
-    SC_CLEANUP(verify_state_deinit) struct verify_state v = { 0 };
+    SC_CLEANUP(verify_state_deinit) struct verify_state v = {0};
     for (uint32_t i = 0; i < index.block_count; i++) {
         struct kvs_block *b;
         SC_TRY(block_read(t, &index, i, &b, diag));

@@ -109,8 +109,8 @@ static sc_err index_parse(struct kvs_table_index *x, uint64_t blocks_size)
 
 sc_err kvs_table_index_parse(struct sc_buf *plain, uint64_t blocks_size, struct kvs_table_index *out)
 {
-    struct kvs_table_index x = { .plain = *plain };
-    *plain = (struct sc_buf){ 0 };
+    struct kvs_table_index x = {.plain = *plain};
+    *plain = (struct sc_buf){0};
     const sc_err err = index_parse(&x, blocks_size);
     if (err != SC_OK) {
         kvs_table_index_deinit(&x);
@@ -126,11 +126,11 @@ void kvs_table_index_deinit(struct kvs_table_index *x)
         return;
     sc_buf_deinit(&x->plain);
     free(x->blocks);
-    *x = (struct kvs_table_index){ 0 };
+    *x = (struct kvs_table_index){0};
 }
 
-/* A decompression context weighs 160 KiB: making one for each 8 KiB block costs more than the block.  So a few idle ones
- * are kept for the life of the process, shared by all volumes. */
+/* A decompression context weighs 160 KiB: making one for each 8 KiB block costs more than the block.  So a few idle
+ * ones are kept for the life of the process, shared by all volumes. */
 #define IDLE_MAX 8
 static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER; /* guards both */
 static ZSTD_DCtx *idle[IDLE_MAX];
@@ -157,7 +157,7 @@ sc_err kvs_table_block_decode(const struct kvs_block_ref *ref, struct sc_buf *st
 {
     if (ref->codec == KVS_CODEC_PLAIN) {
         *plain_out = *stored;
-        *stored = (struct sc_buf){ 0 };
+        *stored = (struct sc_buf){0};
         return SC_OK;
     }
     uint8_t *p = sc_buf_extend(plain_out, ref->plain_size);
@@ -230,8 +230,8 @@ sc_err kvs_table_builder_new(const struct kvs_io *io, size_t block_size, struct 
 }
 
 /* Seals bytes at the object's end. */
-static sc_err chunk_seal(struct kvs_table_builder *b, uint32_t nonce_prefix, uint64_t nonce_count, struct sc_slice bytes,
-                         uint8_t tag_out[static SC_TAG_SIZE])
+static sc_err chunk_seal(struct kvs_table_builder *b, uint32_t nonce_prefix, uint64_t nonce_count,
+                         struct sc_slice bytes, uint8_t tag_out[static SC_TAG_SIZE])
 {
     uint8_t nonce[SC_NONCE_SIZE];
     uint8_t header[KVS_HEADER_SIZE];
@@ -336,10 +336,10 @@ static void filter_put(const struct kvs_table_builder *b, struct sc_buf *index)
 sc_err kvs_table_builder_finish(struct kvs_table_builder *b, struct kvs_table_meta *meta_out, struct sc_diag *diag)
 {
     char name[KVS_NAME_SIZE];
-    struct kvs_table_meta meta = { .id = b->id, .entry_count = b->entry_count, .seq_max = b->seq_max };
+    struct kvs_table_meta meta = {.id = b->id, .entry_count = b->entry_count, .seq_max = b->seq_max};
     SC_ASSERT(b->entry_count != 0);
     SC_TRY(block_close(b));
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf index = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf index = {0};
     filter_put(b, &index);
     sc_buf_put_u32be(&index, b->block_count);
     sc_buf_put_bytes(&index, sc_buf_slice(&b->refs));

@@ -63,12 +63,12 @@ static sc_err txn_write(struct sc_kvs_txn *txn, const struct kvs_entry *e)
 
 sc_err sc_kvs_txn_put(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_slice value)
 {
-    return txn_write(txn, &(struct kvs_entry){ .key = key, .value = value, .is_put = true });
+    return txn_write(txn, &(struct kvs_entry){.key = key, .value = value, .is_put = true});
 }
 
 sc_err sc_kvs_txn_delete(struct sc_kvs_txn *txn, struct sc_slice key)
 {
-    return txn_write(txn, &(struct kvs_entry){ .key = key, .value = SC_SLICE_EMPTY });
+    return txn_write(txn, &(struct kvs_entry){.key = key, .value = SC_SLICE_EMPTY});
 }
 
 sc_err sc_kvs_txn_get(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_buf *value_out, struct sc_diag *diag)
@@ -111,9 +111,7 @@ void sc_kvs_txn_rollback_to(struct sc_kvs_txn *txn, size_t mark)
 sc_err sc_kvs_txn_commit(struct sc_kvs_txn *txn, bool sync, struct sc_diag *diag)
 {
     SC_CLEANUP(txn_abortp) struct sc_kvs_txn *mine = txn;
-    const struct kvs_write_set set = {
-        .writes = mine->writes, .snapshot_seq = mine->snap->seq, .size = mine->size
-    };
+    const struct kvs_write_set set = {.writes = mine->writes, .snapshot_seq = mine->snap->seq, .size = mine->size};
     if (mine->count == 0 && !sync)
         return SC_OK;
     return kvs_commit(mine->kvs, &set, sync, diag);

@@ -40,7 +40,7 @@ static sc_err root_and_logs_verify(struct sc_kvs *kvs, struct progress *p, struc
 {
     const struct kvs_root *root = &kvs->anchor.root;
     SC_TRY(kvs_anchor_fence(&kvs->anchor, diag));
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
     SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, root->manifest_size,
                              root->manifest_tag, &plain, diag));
     progress_add(p, plain.size);
@@ -61,7 +61,7 @@ sc_err sc_kvs_verify(struct sc_kvs *kvs, void (*report)(void *arg, uint64_t done
 {
     struct sc_kvs_stats stats;
     sc_kvs_stats(kvs, &stats);
-    struct progress p = { .report = report, .arg = arg, .total = stats.table_bytes + stats.log_bytes };
+    struct progress p = {.report = report, .arg = arg, .total = stats.table_bytes + stats.log_bytes};
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
     pthread_mutex_lock(&kvs->anchor.lock);
     const sc_err err = root_and_logs_verify(kvs, &p, diag);

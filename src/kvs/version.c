@@ -90,7 +90,7 @@ sc_err kvs_version_from_manifest(const struct kvs_manifest *m, const struct kvs_
 {
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *v = NULL;
     SC_TRY(version_new(&v));
-    size_t counts[KVS_LEVEL_COUNT] = { 0 };
+    size_t counts[KVS_LEVEL_COUNT] = {0};
     for (uint32_t i = 0; i < m->table_count; i++)
         counts[m->tables[i].level]++;
     for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {

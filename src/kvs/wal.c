@@ -121,8 +121,8 @@ struct log_reader {
     const struct kvs_io *io;
     const struct kvs_id *id;
     struct sc_aead *aead;
-    uint64_t size;         /* of the object */
-    struct sc_buf window;  /* bytes [window_offset, window_offset + window.size) */
+    uint64_t size;        /* of the object */
+    struct sc_buf window; /* bytes [window_offset, window_offset + window.size) */
     uint64_t window_offset;
     struct sc_buf body;
 };
@@ -238,8 +238,8 @@ sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t g
                     sc_err (*each)(void *arg, struct sc_slice body, struct sc_diag *diag), void *arg,
                     struct kvs_wal_found *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(log_reader_deinit) struct log_reader r = { .io = io, .id = id };
-    struct kvs_wal_found found = { 0 };
+    SC_CLEANUP(log_reader_deinit) struct log_reader r = {.io = io, .id = id};
+    struct kvs_wal_found found = {0};
     SC_TRY(kvs_io_aead(io, PURPOSE, id, &r.aead));
     SC_TRY(kvs_io_size(io, id, &r.size, diag));
     found.object_size = r.size;
@@ -316,7 +316,7 @@ sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out
         uint64_t record_count;
         SC_TRY(sc_reader_get_varint(&r, &record_count));
         for (uint64_t i = 0; i < record_count; i++) {
-            struct kvs_entry e = { .seq = g.first_seq + c };
+            struct kvs_entry e = {.seq = g.first_seq + c};
             SC_TRY(record_get(&r, &e));
             if (each != NULL)
                 SC_TRY(each(arg, &e));

@@ -185,8 +185,7 @@ static sc_err customer_of(struct parse *p, struct field f, uint32_t *out)
 static sc_err row_add(struct parse *p, uint32_t customer, int32_t day, struct row **out)
 {
     if (p->cell_count + p->slots > CELLS_MAX)
-        return sc_fail(p->diag, SC_E_LIMIT, "%s:%" PRIu32 ": more than %zu intervals", p->name, p->line,
-                       CELLS_MAX);
+        return sc_fail(p->diag, SC_E_LIMIT, "%s:%" PRIu32 ": more than %zu intervals", p->name, p->line, CELLS_MAX);
     SC_TRY(grow((void **)&p->rows, &p->row_capacity, p->row_count + 1, sizeof *p->rows));
     SC_TRY(grow((void **)&p->cells, &p->cell_capacity, p->cell_count + p->slots, sizeof *p->cells));
     p->rows[p->row_count] = (struct row){customer, day, p->line, p->cell_count};
@@ -226,8 +225,7 @@ static double to_wh(const struct parse *p, uint32_t customer, double value)
 {
     if (p->format != FORMAT_QUARTER_NORMALISED)
         return value * 1000.0; /* kWh */
-    const double annual =
-        p->opt->annual_mwh > 0 ? p->opt->annual_mwh : site_find(p->names[customer])->annual_mwh;
+    const double annual = p->opt->annual_mwh > 0 ? p->opt->annual_mwh : site_find(p->names[customer])->annual_mwh;
     return value * annual * 0.25; /* mean W per MWh/a over a quarter of an hour */
 }
 
@@ -329,10 +327,9 @@ static sc_err header_parse(struct parse *p, const char *begin, const char *end)
         p->slots = 96;
         return customer_of(p, (struct field){"steel", 5}, &steel);
     } else {
-        return bad(
-            p, begin,
-            "unknown header: \"meter,date,v00..v47\", \"meter,date,v00..v95\" or \"date,start,kwh,kvarh_lag,"
-            "kvarh_lead\" expected");
+        return bad(p, begin,
+                   "unknown header: \"meter,date,v00..v47\", \"meter,date,v00..v95\" or \"date,start,kwh,kvarh_lag,"
+                   "kvarh_lead\" expected");
     }
     return SC_OK;
 }
@@ -351,8 +348,7 @@ static sc_err lines_parse(struct parse *p, struct sc_slice csv)
         if (p->line == 1)
             SC_TRY(header_parse(p, at, trimmed));
         else
-            SC_TRY(p->format == FORMAT_STEEL ? steel_row_parse(p, at, trimmed)
-                                             : day_row_parse(p, at, trimmed));
+            SC_TRY(p->format == FORMAT_STEEL ? steel_row_parse(p, at, trimmed) : day_row_parse(p, at, trimmed));
         at = end;
     }
     if (p->row_count == 0)
@@ -365,7 +361,8 @@ struct own_span {
     int32_t first, last; /* days; first > last: no row */
 };
 
-/* Meters measured in other years than the file's first one are moved beside it by whole weeks, so that weekdays stay. */
+/* Meters measured in other years than the file's first one are moved beside it by whole weeks, so that weekdays stay.
+ */
 static sc_err calendars_join(struct parse *p)
 {
     SC_CLEANUP(sc_freep) struct own_span *span = calloc(p->name_count, sizeof *span);
@@ -416,14 +413,13 @@ static uint32_t row_measured(const struct parse *p, const struct row *r)
 static sc_err coverage_count(const struct parse *p, int64_t first, size_t span, size_t days, uint32_t *counts)
 {
     if (p->name_count * span > CELLS_MAX)
-        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu meters over %zu days: name the first day", p->name,
-                       p->name_count, span);
+        return sc_fail(p->diag, SC_E_LIMIT, "%s: %zu meters over %zu days: name the first day", p->name, p->name_count,
+                       span);
     SC_CLEANUP(sc_freep) uint32_t *day_cells = calloc(p->name_count * span, sizeof *day_cells);
     if (day_cells == NULL)
         return SC_E_NOMEM;
     for (size_t i = 0; i < p->row_count; i++)
-        day_cells[p->rows[i].customer * span + (size_t)(p->rows[i].day - first)] =
-            row_measured(p, &p->rows[i]);
+        day_cells[p->rows[i].customer * span + (size_t)(p->rows[i].day - first)] = row_measured(p, &p->rows[i]);
     const double need = COVERED * (double)(days * p->slots);
     for (size_t c = 0; c < p->name_count; c++) {
         uint64_t sum = 0;
@@ -497,8 +493,7 @@ static sc_err window_make(const struct parse *p, struct window *w)
 
 /* ---- the matrix ---- */
 /* Which customers of the file stay, in file order: index_out[file customer] = index or UINT32_MAX. */
-static sc_err customers_choose(const struct parse *p, const struct window *w, uint32_t *index_out,
-                               size_t *count_out)
+static sc_err customers_choose(const struct parse *p, const struct window *w, uint32_t *index_out, size_t *count_out)
 {
     SC_CLEANUP(sc_freep) uint64_t *measured = calloc(p->name_count, sizeof *measured);
     if (measured == NULL)
@@ -538,14 +533,12 @@ static sc_err cells_place(const struct parse *p, const struct sc_dataset *d, con
 {
     for (size_t i = 0; i < p->row_count; i++) {
         const struct row *r = &p->rows[i];
-        if (index[r->customer] == UINT32_MAX || r->day < d->first_day ||
-            r->day >= d->first_day + (int64_t)d->day_count)
+        if (index[r->customer] == UINT32_MAX || r->day < d->first_day || r->day >= d->first_day + (int64_t)d->day_count)
             continue;
         const struct row **at = &place[index[r->customer] * d->day_count + (size_t)(r->day - d->first_day)];
         if (*at != NULL)
-            return sc_fail(p->diag, SC_E_MALFORMED,
-                           "%s:%" PRIu32 ":1: the same meter and day as line %" PRIu32, p->name, r->line,
-                           (*at)->line);
+            return sc_fail(p->diag, SC_E_MALFORMED, "%s:%" PRIu32 ":1: the same meter and day as line %" PRIu32,
+                           p->name, r->line, (*at)->line);
         *at = r;
     }
     return SC_OK;

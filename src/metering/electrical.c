@@ -37,8 +37,7 @@ static double clamp(double v, double lo, double hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-void sc_electrical_suggest(enum sc_customer_class customer_class, double peak_kw,
-                           struct sc_electrical_config *out)
+void sc_electrical_suggest(enum sc_customer_class customer_class, double peak_kw, struct sc_electrical_config *out)
 {
     const bool home = customer_class == SC_CLASS_RESIDENTIAL;
     *out = (struct sc_electrical_config){
@@ -117,8 +116,7 @@ static void reactive_make(const struct sc_electrical *m, const struct sc_electri
     double model_var = 0;
     for (unsigned i = 0; i < m->cfg.phases; i++) {
         const double loading = p_w / (m->cfg.rated_kw * 1000.0);
-        const double light =
-            loading < 0.1 ? 0.10 * (1.0 - loading / 0.1) : 0.0; /* idle electronics and motors */
+        const double light = loading < 0.1 ? 0.10 * (1.0 - loading / 0.1) : 0.0; /* idle electronics and motors */
         const double cos_phi =
             clamp(m->base_cos_phi + 0.015 * m->cos_ar + 0.01 * (i - 1.0) - light, COS_PHI_MIN, COS_PHI_MAX);
         ph[i].q_var = ph[i].p_w * tan(acos(cos_phi));
@@ -132,8 +130,8 @@ static void reactive_make(const struct sc_electrical *m, const struct sc_electri
     }
     const double total_var = ((double)*inductive_out - (double)*capacitive_out) * varh_to_var;
     for (unsigned i = 0; i < m->cfg.phases; i++)
-        ph[i].q_var = in->has_reactive || model_var <= 0 ? total_var * ph[i].share
-                                                         : ph[i].q_var * total_var / model_var;
+        ph[i].q_var =
+            in->has_reactive || model_var <= 0 ? total_var * ph[i].share : ph[i].q_var * total_var / model_var;
 }
 
 static void value_set(struct sc_reading *r, unsigned attr, double v)
@@ -160,15 +158,15 @@ static void phase_report(const struct sc_electrical *m, const struct phase *ph, 
         return;
     const double phi_deg = atan2(ph->q_var, ph->p_w) * 180.0 / M_PI;
     /* harmonics are nearly constant currents, so their share grows as the load shrinks */
-    const double thd = clamp(
-        (m->base_thd_pct + 1.0 * m->thd_ar + 0.5 * i) * (1.0 + 0.5 * (1.0 - fmin(loading, 1.0))), 0.5, 80.0);
+    const double thd =
+        clamp((m->base_thd_pct + 1.0 * m->thd_ar + 0.5 * i) * (1.0 + 0.5 * (1.0 - fmin(loading, 1.0))), 0.5, 80.0);
     value_set(r, SC_ATTR_CURRENT_ANGLE_A_DEG + i, wrap_deg(phase_angle_deg[i] - phi_deg));
     value_set(r, SC_ATTR_POWER_FACTOR_A + i, ph->p_w / s_va);
     value_set(r, SC_ATTR_CURRENT_THD_A_PCT + i, thd);
 }
 
-void sc_electrical_step(struct sc_electrical *m, const struct sc_electrical_interval *in,
-                        struct sc_reading *r, uint64_t *inductive_out, uint64_t *capacitive_out)
+void sc_electrical_step(struct sc_electrical *m, const struct sc_electrical_interval *in, struct sc_reading *r,
+                        uint64_t *inductive_out, uint64_t *capacitive_out)
 {
     struct phase ph[3] = {{0}};
     SC_ASSERT(in->interval_s > 0);

@@ -289,8 +289,8 @@ bool sc_session_matches(const struct sc_session *s, const struct sc_envelope_hea
 }
 
 /* ---- sealing and opening ---- */
-sc_err sc_envelope_seal(struct sc_session *s, enum sc_envelope_type type, uint32_t message_id,
-                        uint32_t correlation_id, struct sc_slice payload, struct sc_buf *out)
+sc_err sc_envelope_seal(struct sc_session *s, enum sc_envelope_type type, uint32_t message_id, uint32_t correlation_id,
+                        struct sc_slice payload, struct sc_buf *out)
 {
     if (payload.size > SC_ENVELOPE_PAYLOAD_MAX || s->sent >= SC_SESSION_MESSAGES_MAX)
         return SC_E_LIMIT;
@@ -318,9 +318,9 @@ sc_err sc_envelope_seal(struct sc_session *s, enum sc_envelope_type type, uint32
     s->sent = h.counter; /* spent, whatever happens: a counter is never used twice */
     uint8_t nonce[SC_NONCE_SIZE];
     sc_nonce_make(nonce, s->is_meter ? PREFIX_UP : PREFIX_DOWN, h.counter);
-    const sc_err err = sc_aead_seal(s->is_meter ? s->up : s->instance[0].aead, nonce,
-                                    sc_slice_of(out->ptr + begin, SC_ENVELOPE_HEADER_SIZE), payload, sealed,
-                                    sealed + payload.size);
+    const sc_err err =
+        sc_aead_seal(s->is_meter ? s->up : s->instance[0].aead, nonce,
+                     sc_slice_of(out->ptr + begin, SC_ENVELOPE_HEADER_SIZE), payload, sealed, sealed + payload.size);
     if (err != SC_OK)
         out->size = begin;
     return err;
@@ -328,8 +328,8 @@ sc_err sc_envelope_seal(struct sc_session *s, enum sc_envelope_type type, uint32
 
 /* The key and window for an incoming message; on the meter a sender not heard before gets *fresh, which the
  * caller keeps only once the tag has proved that it is real. */
-static sc_err receiver_find(struct sc_session *s, uint64_t id, struct instance *fresh,
-                            struct sc_aead **aead_out, struct sc_replay_window **window_out)
+static sc_err receiver_find(struct sc_session *s, uint64_t id, struct instance *fresh, struct sc_aead **aead_out,
+                            struct sc_replay_window **window_out)
 {
     if (!s->is_meter) {
         *aead_out = s->up;

@@ -47,8 +47,8 @@ const char *sc_load_state_name(enum sc_load_state state)
 
 const char *sc_load_code_name(enum sc_load_code code)
 {
-    static const char *const names[] = {"done", "refused: signature", "refused: too early",
-                                        "refused: expired", "refused: order number used"};
+    static const char *const names[] = {"done", "refused: signature", "refused: too early", "refused: expired",
+                                        "refused: order number used"};
     return (size_t)code < sizeof names / sizeof names[0] ? names[code] : "?";
 }
 
@@ -292,8 +292,7 @@ static sc_err body_get(struct sc_reader *r, struct sc_message *m)
     return SC_E_MALFORMED;
 }
 
-sc_err sc_message_decode(enum sc_envelope_type type, bool to_meter, struct sc_slice payload,
-                         struct sc_message *out)
+sc_err sc_message_decode(enum sc_envelope_type type, bool to_meter, struct sc_slice payload, struct sc_message *out)
 {
     struct sc_reader r = sc_reader_of(payload);
     struct sc_message m = {0};
@@ -345,8 +344,7 @@ static void error_put(const struct sc_message_error *v, struct sc_buf *out)
 {
     SC_ASSERT(v->code < 0 && v->code >= SC_E_UNSUPPORTED);
     sc_buf_put_u8(out, (uint8_t)-v->code);
-    sc_buf_put_lv16(
-        out, sc_slice_of(v->text.ptr, v->text.size < SC_ERROR_TEXT_MAX ? v->text.size : SC_ERROR_TEXT_MAX));
+    sc_buf_put_lv16(out, sc_slice_of(v->text.ptr, v->text.size < SC_ERROR_TEXT_MAX ? v->text.size : SC_ERROR_TEXT_MAX));
 }
 
 void sc_message_encode(const struct sc_message *m, struct sc_buf *out)

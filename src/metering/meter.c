@@ -2,15 +2,14 @@
 
 #include <math.h>
 
-#define DAY_MS        INT64_C(86400000)
-#define MEMORY_DAYS   40
-#define REPORT_MAX    32
-#define RETRANSMIT_MS 30000
-#define SKIP_MAX_MS   (366 * DAY_MS)
-#define ANSWER_SIZE_MAX                                                                                      \
-    ((size_t)1024) /* larger answers only read; repeating the request costs nothing but work */
-#define KE_MIN 0.01
-#define KE_MAX 9999.99
+#define DAY_MS          INT64_C(86400000)
+#define MEMORY_DAYS     40
+#define REPORT_MAX      32
+#define RETRANSMIT_MS   30000
+#define SKIP_MAX_MS     (366 * DAY_MS)
+#define ANSWER_SIZE_MAX ((size_t)1024) /* larger answers only read; repeating the request costs nothing but work */
+#define KE_MIN          0.01
+#define KE_MAX          9999.99
 
 /* ---- making ---- */
 static size_t signature_size_max(enum sc_sign_alg alg)
@@ -25,14 +24,13 @@ static sc_err options_check(const struct sc_meter_options *opt, struct sc_diag *
     if (opt->signer == NULL)
         return sc_fail(diag, SC_E_USAGE, "meter %08u: no metrology key", opt->serial);
     if (opt->interval_s < 60 || opt->interval_s > 86400 || 86400 % opt->interval_s != 0)
-        return sc_fail(diag, SC_E_USAGE, "meter %08u: interval of %u s (60..86400, dividing the day)",
-                       opt->serial, opt->interval_s);
+        return sc_fail(diag, SC_E_USAGE, "meter %08u: interval of %u s (60..86400, dividing the day)", opt->serial,
+                       opt->interval_s);
     if (opt->memory_readings > SC_METER_MEMORY_MAX || opt->report_max > SC_READINGS_COUNT_MAX)
         return sc_fail(diag, SC_E_USAGE, "meter %08u: memory of %zu readings, %zu a report", opt->serial,
                        opt->memory_readings, opt->report_max);
     if (opt->certificate.size > SC_CERTIFICATE_MAX)
-        return sc_fail(diag, SC_E_USAGE, "meter %08u: certificate of %zu bytes", opt->serial,
-                       opt->certificate.size);
+        return sc_fail(diag, SC_E_USAGE, "meter %08u: certificate of %zu bytes", opt->serial, opt->certificate.size);
     if (opt->ke != 0 && !(opt->ke >= KE_MIN && opt->ke <= KE_MAX))
         return sc_fail(diag, SC_E_USAGE, "meter %08u: Ke %g Wh per pulse", opt->serial, opt->ke);
     return SC_OK;
@@ -124,8 +122,7 @@ static struct meter_entry *entry_slot(const struct sc_meter *m, uint64_t sequenc
 
 struct meter_entry *meter_entry_find(const struct sc_meter *m, uint64_t sequence)
 {
-    return m->newest == 0 || sequence < meter_oldest(m) || sequence > m->newest ? NULL
-                                                                                : entry_slot(m, sequence);
+    return m->newest == 0 || sequence < meter_oldest(m) || sequence > m->newest ? NULL : entry_slot(m, sequence);
 }
 
 /* Moves the "all acknowledged" mark over what is acknowledged or gone. */
@@ -169,8 +166,7 @@ enum sc_nbr_period meter_period(const struct sc_meter *m, int64_t start_ms)
     return weekday && c.hour >= 18 && c.hour < 21 ? SC_NBR_PEAK : SC_NBR_OFF_PEAK;
 }
 
-static void registers_add(struct meter_registers *g, enum sc_nbr_period period,
-                          const uint64_t units[static 3])
+static void registers_add(struct meter_registers *g, enum sc_nbr_period period, const uint64_t units[static 3])
 {
     for (size_t i = 0; i < 3; i++) {
         g->total[i] += units[i];
@@ -205,10 +201,8 @@ static sc_err interval_end(struct sc_meter *m, int64_t start_ms, const struct sc
                            struct sc_reading *out)
 {
     const struct meter_registers before = m->reg;
-    struct sc_reading r = {.meter = m->opt.serial,
-                           .sequence = m->newest + 1,
-                           .start_ms = start_ms,
-                           .interval_s = m->opt.interval_s};
+    struct sc_reading r = {
+        .meter = m->opt.serial, .sequence = m->newest + 1, .start_ms = start_ms, .interval_s = m->opt.interval_s};
     if (load != NULL)
         measure(m, load, &r);
     else
@@ -342,11 +336,8 @@ static void load_command_handle(struct sc_meter *m, int64_t clock_ms, const stru
     struct sc_load_order order;
     bool repeated;
     SC_ASSERT(sc_load_order_decode(c->statement, &order) == SC_OK); /* sc_message_decode() did it before */
-    struct sc_message_load_result res = {.order_id = order.order_id,
-                                         .action = order.action,
-                                         .before = m->load,
-                                         .after = m->load,
-                                         .done_ms = clock_ms};
+    struct sc_message_load_result res = {
+        .order_id = order.order_id, .action = order.action, .before = m->load, .after = m->load, .done_ms = clock_ms};
     res.code = order_judge(m, c, &order, clock_ms, &repeated);
     if (repeated) {
         *out = m->last_result;
@@ -387,8 +378,7 @@ static void gap_collect(struct sc_meter *m, int64_t now_ms, const struct sc_mess
     const uint64_t to = g->to < m->newest ? g->to : m->newest;
     if (m->newest == 0)
         return;
-    for (uint64_t s = g->from > oldest ? g->from : oldest; s <= to && out->count < SC_READINGS_COUNT_MAX;
-         s++) {
+    for (uint64_t s = g->from > oldest ? g->from : oldest; s <= to && out->count < SC_READINGS_COUNT_MAX; s++) {
         struct meter_entry *e = entry_slot(m, s);
         const struct sc_signed_reading item = entry_reading(e);
         sc_readings_put(item.statement, item.signature, items);
@@ -416,15 +406,13 @@ static sc_err nbr_handle(struct sc_meter *m, int64_t now_ms, const struct sc_mes
     SC_TRY(meter_nbr_answer(m, now_ms, sc_slice_of(c->frame, sizeof c->frame), true, &blocks));
     const struct sc_message reply = {
         .kind = SC_MESSAGE_NBR_REPLY,
-        .nbr_reply = {.block_count = (uint16_t)(blocks.size / SC_NBR_REPLY_SIZE),
-                      .blocks = sc_buf_slice(&blocks)},
+        .nbr_reply = {.block_count = (uint16_t)(blocks.size / SC_NBR_REPLY_SIZE), .blocks = sc_buf_slice(&blocks)},
     };
     sc_message_encode(&reply, payload);
     return SC_OK;
 }
 
-static sc_err clock_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_clock *c,
-                           struct sc_buf *payload)
+static sc_err clock_handle(struct sc_meter *m, int64_t now_ms, const struct sc_message_clock *c, struct sc_buf *payload)
 {
     if (c->set)
         SC_TRY(meter_clock_set(m, now_ms, c->clock_ms));
@@ -458,8 +446,7 @@ static sc_err request_handle(struct sc_meter *m, int64_t now_ms, const struct sc
 
 static void error_answer(sc_err code, const char *text, enum sc_envelope_type *type, struct sc_buf *payload)
 {
-    const struct sc_message reply = {.kind = SC_MESSAGE_ERROR,
-                                     .error = {.code = code, .text = sc_slice_str(text)}};
+    const struct sc_message reply = {.kind = SC_MESSAGE_ERROR, .error = {.code = code, .text = sc_slice_str(text)}};
     *type = SC_ENVELOPE_ERROR;
     sc_message_encode(&reply, payload);
 }
@@ -533,8 +520,7 @@ sc_err sc_meter_hello(struct sc_meter *m, int64_t now_ms, struct sc_buf *wire_ou
     sc_buf_reset(&m->scratch);
     sc_message_encode(&hello, &m->scratch);
     SC_TRY(sc_buf_status(&m->scratch));
-    return sc_envelope_seal(m->session, SC_ENVELOPE_HELLO, message_id_next(m), 0, sc_buf_slice(&m->scratch),
-                            wire_out);
+    return sc_envelope_seal(m->session, SC_ENVELOPE_HELLO, message_id_next(m), 0, sc_buf_slice(&m->scratch), wire_out);
 }
 
 static bool entry_is_due(const struct sc_meter *m, const struct meter_entry *e, int64_t now_ms)
@@ -568,8 +554,8 @@ sc_err sc_meter_report(struct sc_meter *m, int64_t now_ms, struct sc_buf *wire_o
     sc_buf_reset(&m->scratch);
     sc_message_encode(&msg, &m->scratch);
     SC_TRY(sc_buf_status(&m->scratch));
-    SC_TRY(sc_envelope_seal(m->session, SC_ENVELOPE_NOTIFY, message_id_next(m), 0, sc_buf_slice(&m->scratch),
-                            wire_out));
+    SC_TRY(
+        sc_envelope_seal(m->session, SC_ENVELOPE_NOTIFY, message_id_next(m), 0, sc_buf_slice(&m->scratch), wire_out));
     for (uint64_t s = m->acked + 1; s <= last; s++) { /* sealed: now they count as sent */
         struct meter_entry *e = entry_slot(m, s);
         if (entry_is_due(m, e, now_ms))
@@ -623,8 +609,8 @@ static sc_err opened_handle(struct sc_meter *m, int64_t now_ms, const struct sc_
     sc_hash_of(plain, &request);
     const struct meter_answer *kept = answer_find(m, h, &request);
     if (kept != NULL)
-        return sc_envelope_seal(m->session, kept->type, message_id_next(m), h->message_id,
-                                sc_buf_slice(&kept->payload), wire_out);
+        return sc_envelope_seal(m->session, kept->type, message_id_next(m), h->message_id, sc_buf_slice(&kept->payload),
+                                wire_out);
     const sc_err err = sc_message_decode(h->type, h->to_meter, plain, &msg);
     if (err != SC_OK && h->type == SC_ENVELOPE_ERROR)
         return SC_OK; /* errors are never answered */
@@ -635,8 +621,7 @@ static sc_err opened_handle(struct sc_meter *m, int64_t now_ms, const struct sc_
     if (!answered)
         return SC_OK;
     answer_keep(m, h, &request, type, sc_buf_slice(&payload));
-    return sc_envelope_seal(m->session, type, message_id_next(m), h->message_id, sc_buf_slice(&payload),
-                            wire_out);
+    return sc_envelope_seal(m->session, type, message_id_next(m), h->message_id, sc_buf_slice(&payload), wire_out);
 }
 
 sc_err sc_meter_receive(struct sc_meter *m, int64_t now_ms, struct sc_slice wire, struct sc_buf *wire_out)

@@ -13,8 +13,7 @@ static int64_t local_ms(const struct sc_meter *m, int64_t now_ms)
 
 static uint64_t pulses(const struct sc_meter *m, uint64_t units)
 {
-    return (uint64_t)floor((double)units / m->ke +
-                           1e-9); /* whole units over a Ke in hundredths: the rest is no dust */
+    return (uint64_t)floor((double)units / m->ke + 1e-9); /* whole units over a Ke in hundredths: the rest is no dust */
 }
 
 static uint8_t *reply_extend(struct sc_buf *out)
@@ -34,8 +33,7 @@ static struct range memory_range(const struct sc_meter *m, uint64_t after, uint6
     const uint64_t oldest = meter_oldest(m);
     const uint64_t tellable = oldest > 1 ? oldest + 1 : 1;
     struct range r = {after + 1 > tellable ? after + 1 : tellable, to < m->newest ? to : m->newest};
-    if (r.first <= r.last &&
-        r.last - r.first >= WORDS_MAX / CHANNELS) /* more than 999 blocks hold: the newest */
+    if (r.first <= r.last && r.last - r.first >= WORDS_MAX / CHANNELS) /* more than 999 blocks hold: the newest */
         r.first = r.last - WORDS_MAX / CHANNELS + 1;
     return r;
 }
@@ -105,8 +103,7 @@ static void demand_reset(struct sc_meter *m, int64_t local_now_ms)
     memset(m->reg.max_demand, 0, sizeof m->reg.max_demand); /* a new period looks for its own maximum */
 }
 
-static void parameters_fill(const struct sc_meter *m, uint8_t code, int64_t local_now_ms,
-                            struct sc_nbr_parameters *p)
+static void parameters_fill(const struct sc_meter *m, uint8_t code, int64_t local_now_ms, struct sc_nbr_parameters *p)
 {
     const unsigned minutes = m->opt.interval_s / 60;
     struct sc_civil c;
@@ -118,8 +115,8 @@ static void parameters_fill(const struct sc_meter *m, uint8_t code, int64_t loca
         .weekday = (uint8_t)(c.weekday + 1),
         .last_reset_ms = m->last_reset_ms,
         .previous_reset_ms = m->previous_reset_ms,
-        .words_current = range_words(
-            range_of(m, code == SC_NBR_PARAMETERS_ALL ? SC_NBR_MEMORY_ALL : SC_NBR_MEMORY_CURRENT)),
+        .words_current =
+            range_words(range_of(m, code == SC_NBR_PARAMETERS_ALL ? SC_NBR_MEMORY_ALL : SC_NBR_MEMORY_CURRENT)),
         .words_at_reset = range_words(range_of(m, SC_NBR_MEMORY_PREVIOUS)),
         .reset_count = (uint8_t)m->reset_count,
         .demand_interval_min = (uint8_t)(minutes < 99 ? minutes : 99),
@@ -207,8 +204,7 @@ static sc_err session_required(const struct sc_meter *m, struct sc_buf *out)
     return exception_answer(m, SC_NBR_OCCURRENCE, SC_NBR_OCCURRENCE_SESSION_REQUIRED, out);
 }
 
-static sc_err clock_answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t now_ms,
-                           struct sc_buf *out)
+static sc_err clock_answer(struct sc_meter *m, const struct sc_nbr_command *c, int64_t now_ms, struct sc_buf *out)
 {
     struct sc_civil civil;
     sc_civil_from_ms(local_ms(m, now_ms), &civil);
@@ -232,8 +228,7 @@ static sc_err clock_answer(struct sc_meter *m, const struct sc_nbr_command *c, i
     return SC_OK;
 }
 
-static sc_err vendor_answer(struct sc_meter *m, const struct sc_nbr_command *c, bool authenticated,
-                            struct sc_buf *out)
+static sc_err vendor_answer(struct sc_meter *m, const struct sc_nbr_command *c, bool authenticated, struct sc_buf *out)
 {
     if (c->vendor.sub_code != SC_NBR_VENDOR_LOAD)
         return exception_answer(m, SC_NBR_NOT_IMPLEMENTED, c->code, out);

@@ -164,8 +164,8 @@ static bool is_signal(uint8_t code)
 
 static bool is_parameters(uint8_t code)
 {
-    return code == SC_NBR_PARAMETERS_RESET || code == SC_NBR_PARAMETERS_CURRENT ||
-           code == SC_NBR_PARAMETERS_PREVIOUS || code == SC_NBR_PARAMETERS_ALL;
+    return code == SC_NBR_PARAMETERS_RESET || code == SC_NBR_PARAMETERS_CURRENT || code == SC_NBR_PARAMETERS_PREVIOUS ||
+           code == SC_NBR_PARAMETERS_ALL;
 }
 
 static bool is_registers(uint8_t code)
@@ -285,8 +285,7 @@ void sc_nbr_wrapped_encode(const uint8_t command[static 66], uint8_t out[static 
 
 sc_err sc_nbr_wrapped_decode(struct sc_slice frame, uint8_t command_out[static 66])
 {
-    if (frame.size != SC_NBR_WRAPPED_SIZE || frame.ptr[0] != 0x01 || frame.ptr[1] != 0x99 ||
-        crc16(0xffff, frame) != 0)
+    if (frame.size != SC_NBR_WRAPPED_SIZE || frame.ptr[0] != 0x01 || frame.ptr[1] != 0x99 || crc16(0xffff, frame) != 0)
         return SC_E_MALFORMED;
     memcpy(command_out, frame.ptr + 2, COMMAND_CRC_OFFSET);
     sc_nbr_crc_put(command_out, SC_NBR_COMMAND_SIZE);
@@ -352,32 +351,20 @@ sc_err sc_nbr_exception_decode(struct sc_slice frame, struct sc_nbr_exception *o
 
 /* ---- 14 ---- */
 /* The float fields of reply 14: runs of consecutive quantities (sheet 3.2). */
-#define RUN(first_octet, member)                                                                             \
-    {                                                                                                        \
-        first_octet, offsetof(struct sc_nbr_instantaneous, member),                                          \
-            sizeof(((struct sc_nbr_instantaneous *)0)->member) / sizeof(float)                               \
+#define RUN(first_octet, member)                                                                                       \
+    {                                                                                                                  \
+        first_octet, offsetof(struct sc_nbr_instantaneous, member),                                                    \
+            sizeof(((struct sc_nbr_instantaneous *)0)->member) / sizeof(float)                                         \
     }
 static const struct float_run {
     unsigned octet;
     size_t offset;
     size_t count;
 } float_runs[] = {
-    RUN(12, voltage_v),
-    RUN(24, line_voltage_v),
-    RUN(36, current_a),
-    RUN(52, active_w),
-    RUN(68, reactive_var),
-    RUN(84, apparent_va),
-    RUN(100, apparent_vector_va),
-    RUN(116, distortion),
-    RUN(132, cos_phi),
-    RUN(152, power_factor),
-    RUN(168, shift_deg),
-    RUN(180, temperature_c),
-    RUN(184, frequency_hz),
-    RUN(198, voltage_angle_deg),
-    RUN(210, phase_angle_deg),
-    RUN(222, voltage_thd_pct),
+    RUN(12, voltage_v),        RUN(24, line_voltage_v),     RUN(36, current_a),           RUN(52, active_w),
+    RUN(68, reactive_var),     RUN(84, apparent_va),        RUN(100, apparent_vector_va), RUN(116, distortion),
+    RUN(132, cos_phi),         RUN(152, power_factor),      RUN(168, shift_deg),          RUN(180, temperature_c),
+    RUN(184, frequency_hz),    RUN(198, voltage_angle_deg), RUN(210, phase_angle_deg),    RUN(222, voltage_thd_pct),
     RUN(234, current_thd_pct),
 };
 #define FLOAT_RUN_COUNT (sizeof float_runs / sizeof float_runs[0])
@@ -698,8 +685,7 @@ sc_err sc_nbr_block_decode(struct sc_slice frame, enum sc_nbr_packing packing, s
     return SC_OK;
 }
 
-sc_err sc_nbr_memory_decode(struct sc_slice blocks, enum sc_nbr_packing packing, size_t word_count,
-                            uint16_t *words_out)
+sc_err sc_nbr_memory_decode(struct sc_slice blocks, enum sc_nbr_packing packing, size_t word_count, uint16_t *words_out)
 {
     const size_t block_count = blocks.size / SC_NBR_REPLY_SIZE;
     const size_t expected = word_count == 0 ? 1 : (word_count + SC_NBR_BLOCK_WORDS - 1) / SC_NBR_BLOCK_WORDS;
@@ -708,17 +694,14 @@ sc_err sc_nbr_memory_decode(struct sc_slice blocks, enum sc_nbr_packing packing,
         return SC_E_MALFORMED;
     for (size_t i = 0; i < block_count; i++) {
         struct sc_nbr_block b;
-        SC_TRY(sc_nbr_block_decode(sc_slice_of(blocks.ptr + i * SC_NBR_REPLY_SIZE, SC_NBR_REPLY_SIZE),
-                                   packing, &b));
+        SC_TRY(sc_nbr_block_decode(sc_slice_of(blocks.ptr + i * SC_NBR_REPLY_SIZE, SC_NBR_REPLY_SIZE), packing, &b));
         if (i == 0)
             first = b;
-        if (b.number != i + 1 || b.code != first.code || b.meter != first.meter ||
-            b.last != (i + 1 == block_count))
+        if (b.number != i + 1 || b.code != first.code || b.meter != first.meter || b.last != (i + 1 == block_count))
             return SC_E_MALFORMED;
         const size_t done = i * SC_NBR_BLOCK_WORDS;
         const size_t left = word_count - done;
-        memcpy(words_out + done, b.words,
-               (left < SC_NBR_BLOCK_WORDS ? left : SC_NBR_BLOCK_WORDS) * sizeof b.words[0]);
+        memcpy(words_out + done, b.words, (left < SC_NBR_BLOCK_WORDS ? left : SC_NBR_BLOCK_WORDS) * sizeof b.words[0]);
     }
     return SC_OK;
 }

@@ -162,8 +162,7 @@ sc_err sc_nbr_from_reading(const struct sc_reading *r, const struct sc_nbr_scale
     get_phases(r, SC_ATTR_CURRENT_A_A, v.current_a);
     get_phases(r, SC_ATTR_VOLTAGE_ANGLE_A_DEG, v.voltage_angle_deg);
     for (unsigned i = 0; i < 3; i++) {
-        const double shift =
-            (double)value_or_nan(r, SC_ATTR_CURRENT_ANGLE_A_DEG + i) - (double)v.voltage_angle_deg[i];
+        const double shift = (double)value_or_nan(r, SC_ATTR_CURRENT_ANGLE_A_DEG + i) - (double)v.voltage_angle_deg[i];
         v.shift_deg[i] = isfinite(shift) ? (float)remainder(shift, 360.0) : NAN;
     }
     v.active_w[3] = value_or_nan(r, SC_ATTR_ACTIVE_POWER_W);

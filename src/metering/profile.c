@@ -10,10 +10,9 @@
 #include <inttypes.h>
 #include <math.h>
 
-#define DAY_MS   INT64_C(86400000)
-#define DAYS_MIN 7 /* complete days a customer must have to count */
-#define FLOOR                                                                                                \
-    0.02 /* deviations below this share of the expected value count as this: ln() of a trickle is noise */
+#define DAY_MS          INT64_C(86400000)
+#define DAYS_MIN        7 /* complete days a customer must have to count */
+#define FLOOR           0.02 /* deviations below this share of the expected value count as this: ln() of a trickle is noise */
 #define OWN_CORRELATION 0.8 /* a customer's habits last longer than one slot */
 
 enum sc_day_type sc_day_type_of(int64_t start_ms)
@@ -208,8 +207,7 @@ static void shapes_derive(struct derivation *v)
 }
 
 /* The expected share of a slot: the customer's own shape, pulled to the common one where it has none. */
-static double expected_share(const struct derivation *v, const struct customer_figures *f, enum sc_day_type t,
-                             size_t s)
+static double expected_share(const struct derivation *v, const struct customer_figures *f, enum sc_day_type t, size_t s)
 {
     return fmax(f->shape[t][s], FLOOR * v->kind->shape[t][s]);
 }
@@ -265,8 +263,7 @@ static double customer_spread_derive(const struct derivation *v)
             const double spread = v->kind->spread[SC_DAY_WEEKDAY][s];
             if (f->type_count[SC_DAY_WEEKDAY] == 0 || v->kind->shape[SC_DAY_WEEKDAY][s] <= 0)
                 continue;
-            moments_add(&own,
-                        log(fmax(f->shape[SC_DAY_WEEKDAY][s] / v->kind->shape[SC_DAY_WEEKDAY][s], FLOOR)));
+            moments_add(&own, log(fmax(f->shape[SC_DAY_WEEKDAY][s] / v->kind->shape[SC_DAY_WEEKDAY][s], FLOOR)));
             moments_add(&chance, (exp(spread * spread) - 1) / (double)f->type_count[SC_DAY_WEEKDAY]);
         }
     }
@@ -308,8 +305,7 @@ static sc_err kind_derive(struct derivation *v)
 }
 
 /* Derives one kind from the customers first..last-1 that have enough days. */
-static sc_err kind_of_customers(const struct sc_dataset *d, size_t first, size_t last,
-                                struct sc_profile_kind *k)
+static sc_err kind_of_customers(const struct sc_dataset *d, size_t first, size_t last, struct sc_profile_kind *k)
 {
     struct derivation v = {.d = d, .slots = 86400 / sc_dataset_interval_s(d), .kind = k};
     SC_CLEANUP(sc_freep) struct customer_figures *figures = calloc(last - first, sizeof *figures);
@@ -343,8 +339,7 @@ static sc_err sites_derive(const struct sc_dataset *d, struct sc_profile *p, str
     return SC_OK;
 }
 
-sc_err sc_profile_derive(const struct sc_dataset *d, const char *source, struct sc_profile **out,
-                         struct sc_diag *diag)
+sc_err sc_profile_derive(const struct sc_dataset *d, const char *source, struct sc_profile **out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_profile_freep) struct sc_profile *p = calloc(1, sizeof *p);
     if (p == NULL)
@@ -426,8 +421,8 @@ sc_err sc_profile_to_json(const struct sc_profile *p, json_t **out)
     return SC_OK;
 }
 
-static sc_err numbers_get(const json_t *obj, const char *name, size_t count, double min, double max,
-                          double *out, struct sc_diag *diag)
+static sc_err numbers_get(const json_t *obj, const char *name, size_t count, double min, double max, double *out,
+                          struct sc_diag *diag)
 {
     const json_t *a = json_object_get(obj, name);
     if (!json_is_array(a) || json_array_size(a) != count)
@@ -436,19 +431,16 @@ static sc_err numbers_get(const json_t *obj, const char *name, size_t count, dou
         const json_t *v = json_array_get(a, i);
         out[i] = json_number_value(v);
         if (!json_is_number(v) || !(out[i] >= min && out[i] <= max))
-            return sc_fail(diag, SC_E_MALFORMED, "member \"%s\"[%zu]: number in %g..%g expected", name, i,
-                           min, max);
+            return sc_fail(diag, SC_E_MALFORMED, "member \"%s\"[%zu]: number in %g..%g expected", name, i, min, max);
     }
     return SC_OK;
 }
 
-static sc_err number_get(const json_t *obj, const char *name, double min, double max, double *out,
-                         struct sc_diag *diag)
+static sc_err number_get(const json_t *obj, const char *name, double min, double max, double *out, struct sc_diag *diag)
 {
     SC_TRY(sc_json_get_num(obj, name, out, diag));
-    return *out >= min && *out <= max
-               ? SC_OK
-               : sc_fail(diag, SC_E_MALFORMED, "member \"%s\": %g..%g expected", name, min, max);
+    return *out >= min && *out <= max ? SC_OK
+                                      : sc_fail(diag, SC_E_MALFORMED, "member \"%s\": %g..%g expected", name, min, max);
 }
 
 static sc_err by_type_get(const json_t *obj, const char *name, size_t slots, double max,
@@ -469,8 +461,7 @@ static sc_err kind_check(const struct sc_profile_kind *k, size_t slots, struct s
         for (size_t s = 0; s < slots; s++)
             sum += k->shape[t][s];
         if (fabs(sum - 1) > 0.01)
-            return sc_fail(diag, SC_E_MALFORMED, "shape of %s sums to %g instead of 1", day_type_names[t],
-                           sum);
+            return sc_fail(diag, SC_E_MALFORMED, "shape of %s sums to %g instead of 1", day_type_names[t], sum);
     }
     for (size_t q = 1; q < SC_PROFILE_QUANTILES; q++) {
         if (k->level_wh[q] < k->level_wh[q - 1])
@@ -525,11 +516,9 @@ sc_err sc_profile_from_json(const json_t *doc, struct sc_profile **out, struct s
     const json_t *kinds = json_object_get(doc, "kinds");
     p->kind_count = json_array_size(kinds); /* 0 for what is no array */
     if (p->kind_count == 0 || p->kind_count > SC_PROFILE_KINDS_MAX)
-        return sc_fail(diag, SC_E_MALFORMED, "member \"kinds\": array of 1 to %d expected",
-                       SC_PROFILE_KINDS_MAX);
+        return sc_fail(diag, SC_E_MALFORMED, "member \"kinds\": array of 1 to %d expected", SC_PROFILE_KINDS_MAX);
     for (size_t i = 0; i < p->kind_count; i++)
-        SC_TRY(sc_context(diag,
-                          kind_from_json(json_array_get(kinds, i), 86400 / p->interval_s, &p->kind[i], diag),
+        SC_TRY(sc_context(diag, kind_from_json(json_array_get(kinds, i), 86400 / p->interval_s, &p->kind[i], diag),
                           "kinds[%zu]", i));
     *out = SC_TAKE(p);
     return SC_OK;
@@ -579,8 +568,7 @@ sc_err sc_profile_draw_new(const struct sc_profile *p, const struct sc_profile_d
     d->slots = 86400 / p->interval_s;
     d->day_ms = opt->first_day_ms;
     sc_prng_init_stream(&d->prng, opt->seed, opt->customer);
-    d->level_wh =
-        level_draw(d->kind, &d->prng); /* drawn in any case: the rest of the stream stays the same */
+    d->level_wh = level_draw(d->kind, &d->prng); /* drawn in any case: the rest of the stream stays the same */
     if (opt->mean_wh_per_day > 0)
         d->level_wh = opt->mean_wh_per_day;
     double a = sc_prng_normal(&d->prng);
@@ -650,8 +638,7 @@ double sc_profile_draw_mean_wh_per_day(const struct sc_profile_draw *d)
 void sc_theft_draw(uint64_t seed, uint64_t customer, int64_t first_ms, int64_t last_ms, struct sc_theft *out)
 {
     struct sc_prng prng;
-    sc_prng_init_stream(&prng, seed ^ UINT64_C(0x7468656674),
-                        customer); /* another stream than the consumption's */
+    sc_prng_init_stream(&prng, seed ^ UINT64_C(0x7468656674), customer); /* another stream than the consumption's */
     const uint64_t days = last_ms > first_ms ? (uint64_t)((last_ms - first_ms) / DAY_MS) : 0;
     /* from the second quarter to the middle of the window, so that there is honest behaviour to compare with
      */

@@ -50,8 +50,7 @@ static sc_err derive(const struct arguments *a, struct sc_diag *diag)
     SC_CLEANUP(sc_profile_freep) struct sc_profile *p = NULL;
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
     SC_TRY(sc_dataset_load(a->file, &a->data, &d, diag));
-    SC_TRY(sc_context(diag, sc_profile_derive(d, a->source != NULL ? a->source : a->file, &p, diag), "%s",
-                      a->file));
+    SC_TRY(sc_context(diag, sc_profile_derive(d, a->source != NULL ? a->source : a->file, &p, diag), "%s", a->file));
     SC_TRY(sc_profile_to_json(p, &doc));
     SC_TRY(sc_json_write(a->out, doc, diag));
     printf("%s: %zu kind%s of customer from %zu customers over %zu days\n", a->out, p->kind_count,
@@ -60,8 +59,7 @@ static sc_err derive(const struct arguments *a, struct sc_diag *diag)
 }
 
 /* The slot with the largest share, as a clock time. */
-static void peak_of(const struct sc_profile_kind *k, enum sc_day_type t, uint32_t interval_s,
-                    char text[static 8])
+static void peak_of(const struct sc_profile_kind *k, enum sc_day_type t, uint32_t interval_s, char text[static 8])
 {
     const size_t slots = 86400 / interval_s;
     size_t best = 0;
@@ -76,8 +74,8 @@ static sc_err show(const char *path, struct sc_diag *diag)
     SC_CLEANUP(sc_profile_freep) struct sc_profile *p = NULL;
     SC_TRY(sc_profile_read(path, &p, diag));
     printf("source:   %s\ninterval: %u s\n\n", p->source, p->interval_s);
-    printf("%-16s %-11s %9s %28s %17s %20s %6s %6s %5s\n", "kind", "class", "customers",
-           "kWh/day 10%  median  90%", "weekday/Sat/Sun", "peak at wd/Sat/Sun", "day sd", "corr", "zero");
+    printf("%-16s %-11s %9s %28s %17s %20s %6s %6s %5s\n", "kind", "class", "customers", "kWh/day 10%  median  90%",
+           "weekday/Sat/Sun", "peak at wd/Sat/Sun", "day sd", "corr", "zero");
     for (size_t i = 0; i < p->kind_count; i++) {
         const struct sc_profile_kind *k = &p->kind[i];
         char peak[SC_DAY_TYPE_COUNT][8];

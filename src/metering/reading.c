@@ -35,8 +35,7 @@ const char *const sc_reading_attr_names[SC_READING_ATTR_COUNT] = {
     [SC_ATTR_ENERGY_CAPACITIVE_VARH] = "energy_capacitive_varh",
 };
 
-_Static_assert(SC_READING_FLOAT_COUNT == 27 && SC_READING_ATTR_COUNT == 30,
-               "the statement's layout is fixed");
+_Static_assert(SC_READING_FLOAT_COUNT == 27 && SC_READING_ATTR_COUNT == 30, "the statement's layout is fixed");
 
 static const uint8_t magic[4] = {'S', 'C', 'R', 'D'};
 #define VALIDITY_MASK ((UINT32_C(1) << SC_READING_ATTR_COUNT) - 1)
@@ -117,25 +116,23 @@ sc_err sc_reading_decode(struct sc_slice statement, struct sc_reading *out)
 uint64_t sc_reading_energy_wh(const struct sc_reading *r)
 {
     const double kw = (double)r->value[SC_ATTR_DEMAND_KW];
-    if ((r->status & SC_READING_STATUS_NOT_MEASURED) != 0 || (r->validity >> SC_ATTR_DEMAND_KW & 1) == 0 ||
-        kw <= 0)
+    if ((r->status & SC_READING_STATUS_NOT_MEASURED) != 0 || (r->validity >> SC_ATTR_DEMAND_KW & 1) == 0 || kw <= 0)
         return 0;
     const double wh = kw * 1000.0 * (double)r->interval_s / 3600.0;
     return wh < 9.0e18 ? (uint64_t)llround(wh) : UINT64_MAX; /* llround is undefined beyond */
 }
 
 /* In the order of enum sc_reading_attr; the test compares with sc_reading_attr_names. */
-#define ATTR_COLUMNS(type_f, type_r, sep)                                                                    \
-    "voltage_a_v" type_f sep "voltage_b_v" type_f sep "voltage_c_v" type_f sep "current_a_a" type_f sep      \
-    "current_b_a" type_f sep "current_c_a" type_f sep "voltage_angle_a_deg" type_f sep                       \
-    "voltage_angle_b_deg" type_f sep "voltage_angle_c_deg" type_f sep "current_angle_a_deg" type_f sep       \
-    "current_angle_b_deg" type_f sep "current_angle_c_deg" type_f sep "active_power_w" type_f sep            \
-    "reactive_power_var" type_f sep "apparent_power_va" type_f sep "power_factor_a" type_f sep               \
-    "power_factor_b" type_f sep "power_factor_c" type_f sep "power_factor" type_f sep                        \
-    "voltage_thd_a_pct" type_f sep "voltage_thd_b_pct" type_f sep "voltage_thd_c_pct" type_f sep             \
-    "current_thd_a_pct" type_f sep "current_thd_b_pct" type_f sep "current_thd_c_pct" type_f sep             \
-    "frequency_hz" type_f sep "demand_kw" type_f sep "energy_import_wh" type_r sep                           \
-    "energy_inductive_varh" type_r sep "energy_capacitive_varh" type_r
+#define ATTR_COLUMNS(type_f, type_r, sep)                                                                              \
+    "voltage_a_v" type_f sep "voltage_b_v" type_f sep "voltage_c_v" type_f sep "current_a_a" type_f sep                \
+    "current_b_a" type_f sep "current_c_a" type_f sep "voltage_angle_a_deg" type_f sep                                 \
+    "voltage_angle_b_deg" type_f sep "voltage_angle_c_deg" type_f sep "current_angle_a_deg" type_f sep                 \
+    "current_angle_b_deg" type_f sep "current_angle_c_deg" type_f sep "active_power_w" type_f sep                      \
+    "reactive_power_var" type_f sep "apparent_power_va" type_f sep "power_factor_a" type_f sep                         \
+    "power_factor_b" type_f sep "power_factor_c" type_f sep "power_factor" type_f sep "voltage_thd_a_pct" type_f sep   \
+    "voltage_thd_b_pct" type_f sep "voltage_thd_c_pct" type_f sep "current_thd_a_pct" type_f sep                       \
+    "current_thd_b_pct" type_f sep "current_thd_c_pct" type_f sep "frequency_hz" type_f sep "demand_kw" type_f sep     \
+    "energy_import_wh" type_r sep "energy_inductive_varh" type_r sep "energy_capacitive_varh" type_r
 
 const char sc_reading_create_table[] =
     "CREATE TABLE reading(client_id INTEGER NOT NULL, timestamp INTEGER NOT NULL, " ATTR_COLUMNS(

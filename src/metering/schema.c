@@ -80,8 +80,8 @@ sc_err sc_meter_urn_parse(const char *text, uint32_t *serial_out, uint64_t *clie
         return SC_E_MALFORMED;
     uint32_t serial;
     uint64_t client;
-    if (sscanf(text, URN_PREFIX "%8" SCNu32 URN_MIDDLE "%19" SCNu64, &serial, &client) != 2 ||
-        serial > 99999999 || client > INT64_MAX)
+    if (sscanf(text, URN_PREFIX "%8" SCNu32 URN_MIDDLE "%19" SCNu64, &serial, &client) != 2 || serial > 99999999 ||
+        client > INT64_MAX)
         return SC_E_MALFORMED;
     /* sscanf takes signs, blanks and leading zeros; one name has one spelling */
     char again[SC_METER_URN_SIZE];

@@ -14,11 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LENGTH_SIZE       ((size_t)4)
-#define HANDSHAKE_S       10
-#define REDIAL_MS_MIN     50
-#define REDIAL_MS_MAX     2000
-#define ACCEPT_PAUSE_MS   100 /* after accept() failed, e.g. for want of file descriptors */
+#define LENGTH_SIZE        ((size_t)4)
+#define HANDSHAKE_S        10
+#define REDIAL_MS_MIN      50
+#define REDIAL_MS_MAX      2000
+#define ACCEPT_PAUSE_MS    100 /* after accept() failed, e.g. for want of file descriptors */
 #define DRAINED_BELOW(max) ((max) / 2)
 
 struct sc_conn {
@@ -28,15 +28,15 @@ struct sc_conn {
     void *user;
     struct sc_listener *listener; /* one of the two made it */
     struct sc_dialer *dialer;
-    struct sc_conn *prev, *next;  /* listener's list */
+    struct sc_conn *prev, *next; /* listener's list */
     size_t message_size_max, output_size_max;
-    bool open;                    /* `opened` was told */
+    bool open; /* `opened` was told */
     bool paused;
-    bool ended;                   /* the peer has closed, but what it said before is still paused */
-    bool full;                    /* a send was refused: tell when drained */
-    bool told;                    /* its owner knows of the end */
+    bool ended; /* the peer has closed, but what it said before is still paused */
+    bool full;  /* a send was refused: tell when drained */
+    bool told;  /* its owner knows of the end */
     int64_t opened_us;
-    unsigned depth;               /* callbacks running: freeing waits for them */
+    unsigned depth; /* callbacks running: freeing waits for them */
     bool closing;
     char why[200];
     char peer[SC_SPIFFE_ID_SIZE_MAX];
@@ -206,7 +206,7 @@ static void set_nodelay(int fd)
 /* The connection stands: know the peer, check its rights, tell the owner. */
 static void conn_opened(struct sc_conn *c)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
     set_nodelay(bufferevent_getfd(c->bev));
     if (ssl != NULL && net_peer_spiffe_id(ssl, c->peer, &diag) != SC_OK) {
@@ -246,7 +246,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     } else if (what & BEV_EVENT_EOF) {
         sc_conn_close(c, c->open ? "closed by peer" : "closed by peer during the handshake");
     } else if (what & BEV_EVENT_ERROR) {
-        struct sc_diag diag = { 0 };
+        struct sc_diag diag = {0};
         SSL *ssl = bufferevent_openssl_get_ssl(bev);
         const unsigned long e = bufferevent_get_openssl_error(bev);
         if (ssl != NULL && e != 0) {
@@ -356,7 +356,8 @@ void sc_conn_read_resume(struct sc_conn *c)
     c->paused = false;
     if (!c->ended)
         bufferevent_enable(c->bev, EV_READ);
-    bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS); /* what is buffered already */
+    bufferevent_trigger(c->bev, EV_READ,
+                        BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS); /* what is buffered already */
 }
 
 const char *sc_conn_peer(const struct sc_conn *c)
@@ -409,7 +410,7 @@ static void on_accept(struct evconnlistener *evl, evutil_socket_t fd, struct soc
         l->conns->prev = c;
     l->conns = c;
     l->conn_count++;
-    const struct timeval handshake = { HANDSHAKE_S, 0 };
+    const struct timeval handshake = {HANDSHAKE_S, 0};
     bufferevent_set_timeouts(c->bev, &handshake, &handshake);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     if (l->opt.conn.tls == NULL) {
@@ -435,7 +436,7 @@ static void accept_again(void *arg)
 
 static sc_err parse_address(const char *host, uint16_t port, struct sockaddr_in *out, struct sc_diag *diag)
 {
-    *out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
+    *out = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
     if (inet_pton(AF_INET, host, &out->sin_addr) != 1)
         return sc_fail(diag, SC_E_USAGE, "\"%s\" is not a numeric IPv4 address", host);
     return SC_OK;
@@ -455,8 +456,9 @@ sc_err sc_listener_new(struct sc_loop *loop, const struct sc_listener_options *o
         free(l);
         return sc_fail(diag, SC_E_NOMEM, "listener");
     }
-    l->evl = evconnlistener_new_bind(net_loop_base(loop), on_accept, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC,
-                                     512, (struct sockaddr *)(void *)&addr, sizeof addr);
+    l->evl = evconnlistener_new_bind(net_loop_base(loop), on_accept, l,
+                                     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC, 512,
+                                     (struct sockaddr *)(void *)&addr, sizeof addr);
     if (l->evl == NULL) {
         const sc_err err = sc_fail_errno(diag, SC_E_IO, "listening on %s:%u", opt->conn.host, opt->conn.port);
         sc_timer_free(l->accept_again);
@@ -507,7 +509,7 @@ static void dial(void *arg)
     c->dialer = d;
     d->conn = c;
     snprintf(c->peer, sizeof c->peer, "%s:%u", d->host, d->opt.port);
-    const struct timeval handshake = { HANDSHAKE_S, 0 };
+    const struct timeval handshake = {HANDSHAKE_S, 0};
     bufferevent_set_timeouts(c->bev, &handshake, &handshake);
     bufferevent_enable(c->bev, EV_READ | EV_WRITE);
     enter(c); /* a refused connection may call back at once */

@@ -34,7 +34,7 @@ static void on_request(struct evhttp_request *req, void *arg)
         .path = path,
         .body = sc_slice_of(size != 0 ? evbuffer_pullup(in, -1) : NULL, size),
     };
-    struct sc_http_response res = { .status = 200, .content_type = "text/plain; charset=utf-8" };
+    struct sc_http_response res = {.status = 200, .content_type = "text/plain; charset=utf-8"};
     http->handler(http->arg, &request, &res);
     if (sc_buf_status(&res.body) != SC_OK)
         res.status = 500;
@@ -67,7 +67,7 @@ sc_err sc_http_new(struct sc_loop *loop, const char *host, uint16_t port, sc_htt
         free(http);
         return sc_fail_errno(diag, SC_E_IO, "HTTP on %s:%u", host, port);
     }
-    struct sockaddr_in addr = { 0 };
+    struct sockaddr_in addr = {0};
     socklen_t size = sizeof addr;
     getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)(void *)&addr, &size);
     http->port = ntohs(addr.sin_port);

@@ -47,7 +47,7 @@ sc_err sc_http_get(const char *url, long timeout_ms, struct sc_buf *body_out, st
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init_once);
-    struct answer answer = { curl_easy_init(), body_out };
+    struct answer answer = {curl_easy_init(), body_out};
     if (answer.curl == NULL)
         return sc_fail(diag, SC_E_NOMEM, "%s", url);
     curl_easy_setopt(answer.curl, CURLOPT_URL, url);

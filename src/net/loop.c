@@ -85,8 +85,8 @@ sc_err sc_loop_call(struct sc_loop *loop, void (*call)(void *arg), void *arg)
     struct call_once *c = calloc(1, sizeof *c);
     if (c == NULL)
         return SC_E_NOMEM;
-    *c = (struct call_once){ call, arg };
-    const struct timeval now = { 0, 0 };
+    *c = (struct call_once){call, arg};
+    const struct timeval now = {0, 0};
     if (event_base_once(loop->base, -1, EV_TIMEOUT, run_call_once, c, &now) != 0) {
         free(c);
         return SC_E_NOMEM;
@@ -155,7 +155,7 @@ void sc_timer_start(struct sc_timer *timer, int64_t delay_ms)
 {
     if (delay_ms < 0)
         delay_ms = 0;
-    const struct timeval tv = { delay_ms / 1000, delay_ms % 1000 * 1000 };
+    const struct timeval tv = {delay_ms / 1000, delay_ms % 1000 * 1000};
     evtimer_add(timer->event, &tv);
 }
 

@@ -49,7 +49,8 @@ sc_err sc_tls_new(const struct sc_tls_files *files, struct sc_tls **out, struct 
     SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_verify_depth(ctx, 2);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     /* A resumed session would skip the certificate check of a client whose rights may have changed. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 0);
@@ -116,7 +117,8 @@ sc_err net_handshake_failure(SSL *ssl, struct sc_diag *diag)
     const long verdict = SSL_get_verify_result(ssl);
     if (verdict != X509_V_OK) {
         ERR_clear_error();
-        return sc_fail(diag, SC_E_AUTH, "TLS handshake: peer's certificate: %s", X509_verify_cert_error_string(verdict));
+        return sc_fail(diag, SC_E_AUTH, "TLS handshake: peer's certificate: %s",
+                       X509_verify_cert_error_string(verdict));
     }
     return fail_ssl(diag, SC_E_AUTH, "TLS handshake", "");
 }
@@ -132,7 +134,7 @@ static int64_t now_ms(void)
 /* Waits for what OpenSSL wants; SC_E_AGAIN when the deadline (-1: none) is over. */
 static sc_err wait_for(int fd, int ssl_error, int64_t deadline_ms)
 {
-    struct pollfd p = { .fd = fd, .events = ssl_error == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN };
+    struct pollfd p = {.fd = fd, .events = ssl_error == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN};
     for (;;) {
         int timeout = -1;
         if (deadline_ms >= 0) {
@@ -265,7 +267,7 @@ sc_err sc_tls_stream_write(struct sc_tls_stream *s, struct sc_slice bytes, int t
         ERR_clear_error();
         const int rc = SSL_write_ex(s->ssl, bytes.ptr, bytes.size, &n);
         if (rc == 1) {
-            bytes = (struct sc_slice){ bytes.ptr + n, bytes.size - n };
+            bytes = (struct sc_slice){bytes.ptr + n, bytes.size - n};
             continue;
         }
         const int e = SSL_get_error(s->ssl, rc);

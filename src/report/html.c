@@ -6,12 +6,16 @@
 #define REPLACEMENT "\xEF\xBF\xBD"
 #define GROUP_SPACE "\xE2\x80\xAF" /* narrow no-break space */
 
-/* Length of the UTF-8 sequence at p, 0 when it is none (overlong, surrogate, beyond U+10FFFF, cut) or forbidden in XML. */
+/* Length of the UTF-8 sequence at p, 0 when it is none (overlong, surrogate, beyond U+10FFFF, cut) or forbidden in XML.
+ */
 static size_t character_size(const unsigned char *p)
 {
     if (p[0] < 0x80)
         return p[0] >= 0x20 || p[0] == '\t' || p[0] == '\n' || p[0] == '\r' ? (p[0] == 0x7F ? 0 : 1) : 0;
-    const size_t size = p[0] >= 0xC2 && p[0] <= 0xDF ? 2 : (p[0] & 0xF0) == 0xE0 ? 3 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 0;
+    const size_t size = p[0] >= 0xC2 && p[0] <= 0xDF   ? 2
+                        : (p[0] & 0xF0) == 0xE0        ? 3
+                        : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4
+                                                       : 0;
     uint32_t c = size == 2 ? p[0] & 0x1Fu : size == 3 ? p[0] & 0x0Fu : p[0] & 0x07u;
     for (size_t i = 1; i < size; i++) {
         if ((p[i] & 0xC0) != 0x80) /* the NUL at the end of the text is none either */
@@ -69,7 +73,8 @@ void sc_html_decimal(struct sc_buf *out, const char *text)
     const char *digits = *text == '-' ? text + 1 : text;
     const size_t whole = strspn(digits, "0123456789");
     const char *rest = digits + whole;
-    if (whole == 0 || whole > 30 || (*rest != '\0' && (*rest != '.' || rest[1 + strspn(rest + 1, "0123456789")] != '\0'))) {
+    if (whole == 0 || whole > 30 ||
+        (*rest != '\0' && (*rest != '.' || rest[1 + strspn(rest + 1, "0123456789")] != '\0'))) {
         sc_html_text(out, text);
         return;
     }

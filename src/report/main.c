@@ -22,8 +22,7 @@ static void progress(size_t done, size_t total)
 int main(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "out", 1, NULL, 'o' }, { "help", 0, NULL, 'h' }, { "version", 0, NULL, 'v' }, { NULL, 0, NULL, 0 }
-    };
+        {"out", 1, NULL, 'o'}, {"help", 0, NULL, 'h'}, {"version", 0, NULL, 'v'}, {NULL, 0, NULL, 0}};
     const char *dir = NULL;
     sc_log_init("report", SC_LOG_INFO);
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -48,7 +47,7 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     size_t customers = 0;
     const sc_err err = sc_report_write(dir, progress, &customers, &diag);
     if (err != SC_OK) {

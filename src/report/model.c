@@ -34,7 +34,8 @@ static sc_err each_has_texts(const json_t *array, const char *what, const char *
 {
     size_t i;
     const json_t *element;
-    json_array_foreach(array, i, element) {
+    json_array_foreach(array, i, element)
+    {
         for (const char *const *name = names; *name != NULL; name++) {
             const char *text;
             SC_TRY(sc_context(diag, sc_json_get_str(element, *name, &text, diag), "\"%s\", element %zu", what, i));
@@ -47,21 +48,20 @@ static sc_err each_has_texts(const json_t *array, const char *what, const char *
 
 static sc_err stations_check(const json_t *stations, struct sc_diag *diag)
 {
-    static const char *const texts[] = { "id", "title", NULL };
+    static const char *const texts[] = {"id", "title", NULL};
     SC_TRY(each_has_texts(stations, "stations", texts, diag));
     size_t i;
     const json_t *station;
-    json_array_foreach(stations, i, station) {
+    json_array_foreach(stations, i, station)
+    {
         const json_t *counts;
         int64_t instances;
         SC_TRY(sc_json_get_int(station, "instances", 0, 1000000, &instances, diag));
         SC_TRY(get_object(station, "counts", &counts, diag));
         const char *label;
         json_t *count;
-        json_object_foreach((json_t *)counts, label, count)
-            if (!json_is_number(count))
-                return sc_fail(diag, SC_E_MALFORMED, "\"stations\", element %zu, count \"%.60s\": a number expected", i,
-                               label);
+        json_object_foreach((json_t *)counts, label, count) if (!json_is_number(count)) return sc_fail(
+            diag, SC_E_MALFORMED, "\"stations\", element %zu, count \"%.60s\": a number expected", i, label);
     }
     return SC_OK;
 }
@@ -97,18 +97,18 @@ static sc_err run_parse(struct report_run *r, struct sc_diag *diag)
 
 sc_err report_run_read(const char *path, struct report_run *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(report_run_deinit) struct report_run r = { 0 };
+    SC_CLEANUP(report_run_deinit) struct report_run r = {0};
     SC_TRY(sc_json_read(path, REPORT_FILE_SIZE_MAX, &r.doc, diag));
     SC_TRY(sc_context(diag, run_parse(&r, diag), "%s", path));
     *out = r;
-    r = (struct report_run){ 0 };
+    r = (struct report_run){0};
     return SC_OK;
 }
 
 void report_run_deinit(struct report_run *run)
 {
     json_decref(run->doc);
-    *run = (struct report_run){ 0 };
+    *run = (struct report_run){0};
 }
 
 /* ---- curves ---- */
@@ -131,14 +131,14 @@ sc_err report_curve_get(const json_t *obj, const char *name, struct report_curve
         if (fabs(v[i]) > 1e15) /* no grid carries that; a chart of it would say nothing */
             return sc_fail(diag, SC_E_MALFORMED, "member \"%s\", element %zu: out of range", name, i);
     }
-    *out = (struct report_curve){ SC_TAKE(v), count };
+    *out = (struct report_curve){SC_TAKE(v), count};
     return SC_OK;
 }
 
 void report_curve_deinit(struct report_curve *c)
 {
     free(c->v);
-    *c = (struct report_curve){ 0 };
+    *c = (struct report_curve){0};
 }
 
 /* ---- bill ---- */
@@ -162,8 +162,8 @@ static sc_err bill_head(struct report_bill *b, struct sc_diag *diag)
 
 static sc_err bill_amounts(struct report_bill *b, struct sc_diag *diag)
 {
-    static const char *const line_texts[] = { "code", "quantity", "unit", "unit_price", "amount", NULL };
-    static const char *const tax_texts[] = { "name", "percent", "amount", NULL };
+    static const char *const line_texts[] = {"code", "quantity", "unit", "unit_price", "amount", NULL};
+    static const char *const tax_texts[] = {"name", "percent", "amount", NULL};
     SC_TRY(sc_json_get_str(b->doc, "energy_kwh", &b->energy_kwh, diag));
     SC_TRY(get_array(b->doc, "lines", &b->lines, diag));
     SC_TRY(each_has_texts(b->lines, "lines", line_texts, diag));
@@ -199,13 +199,13 @@ static sc_err bill_measurement(struct report_bill *b, struct sc_diag *diag)
 
 sc_err report_bill_read(const char *path, struct report_bill *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(report_bill_deinit) struct report_bill b = { 0 };
+    SC_CLEANUP(report_bill_deinit) struct report_bill b = {0};
     SC_TRY(sc_json_read(path, REPORT_FILE_SIZE_MAX, &b.doc, diag));
     SC_TRY(sc_context(diag, bill_head(&b, diag), "%s", path));
     SC_TRY(sc_context(diag, bill_amounts(&b, diag), "%s", path));
     SC_TRY(sc_context(diag, bill_measurement(&b, diag), "%s", path));
     *out = b;
-    b = (struct report_bill){ 0 };
+    b = (struct report_bill){0};
     if (out->name == NULL)
         out->name = out->name_storage;
     return SC_OK;
@@ -217,15 +217,15 @@ void report_bill_deinit(struct report_bill *b)
     report_curve_deinit(&b->daily_kwh);
     report_curve_deinit(&b->weekday_kw);
     report_curve_deinit(&b->weekend_kw);
-    *b = (struct report_bill){ 0 };
+    *b = (struct report_bill){0};
 }
 
 /* ---- verdict ---- */
 
 static sc_err audit_parse(struct report_audit *a, struct sc_diag *diag)
 {
-    static const char *const check_texts[] = { "check", "result", "detail", NULL };
-    static const char *const finding_texts[] = { "kind", "explanation", NULL };
+    static const char *const check_texts[] = {"check", "result", "detail", NULL};
+    static const char *const finding_texts[] = {"kind", "explanation", NULL};
     const json_t *v;
     int64_t version;
     SC_TRY(sc_json_get_int(a->doc, "version", 1, 1, &version, diag));
@@ -245,25 +245,25 @@ static sc_err audit_parse(struct report_audit *a, struct sc_diag *diag)
 
 sc_err report_audit_read(const char *path, struct report_audit *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(report_audit_deinit) struct report_audit a = { 0 };
+    SC_CLEANUP(report_audit_deinit) struct report_audit a = {0};
     SC_TRY(sc_json_read(path, REPORT_FILE_SIZE_MAX, &a.doc, diag));
     SC_TRY(sc_context(diag, audit_parse(&a, diag), "%s", path));
     *out = a;
-    a = (struct report_audit){ 0 };
+    a = (struct report_audit){0};
     return SC_OK;
 }
 
 void report_audit_deinit(struct report_audit *a)
 {
     json_decref(a->doc);
-    *a = (struct report_audit){ 0 };
+    *a = (struct report_audit){0};
 }
 
 /* ---- ranking ---- */
 
 static sc_err days_check(const json_t *customer, int64_t slots, struct sc_diag *diag)
 {
-    static const char *const texts[] = { "date", NULL }, *const curves[] = { "curve_kw", "regular_kw", "group_kw" };
+    static const char *const texts[] = {"date", NULL}, *const curves[] = {"curve_kw", "regular_kw", "group_kw"};
     const json_t *days = json_object_get(customer, "suspicious_days");
     if (days == NULL)
         return SC_OK;
@@ -271,13 +271,14 @@ static sc_err days_check(const json_t *customer, int64_t slots, struct sc_diag *
     SC_TRY(each_has_texts(days, "suspicious_days", texts, diag));
     size_t i;
     const json_t *day;
-    json_array_foreach(days, i, day) {
+    json_array_foreach(days, i, day)
+    {
         for (size_t k = 0; k < 3; k++) {
-            SC_CLEANUP(report_curve_deinit) struct report_curve c = { 0 };
+            SC_CLEANUP(report_curve_deinit) struct report_curve c = {0};
             SC_TRY(report_curve_get(day, curves[k], &c, diag));
             if ((int64_t)c.count != slots)
-                return sc_fail(diag, SC_E_MALFORMED, "\"%s\" has %zu values, \"slots\" says %" PRId64, curves[k], c.count,
-                               slots);
+                return sc_fail(diag, SC_E_MALFORMED, "\"%s\" has %zu values, \"slots\" says %" PRId64, curves[k],
+                               c.count, slots);
         }
     }
     return SC_OK;
@@ -298,9 +299,8 @@ static sc_err ranked_check(const json_t *customer, const struct report_ranking *
     SC_TRY(get_array(customer, "reasons", &reasons, diag));
     size_t i;
     const json_t *reason;
-    json_array_foreach(reasons, i, reason)
-        if (!json_is_string(reason))
-            return sc_fail(diag, SC_E_MALFORMED, "\"reasons\", element %zu: a string expected", i);
+    json_array_foreach(reasons, i, reason) if (!json_is_string(reason)) return sc_fail(
+        diag, SC_E_MALFORMED, "\"reasons\", element %zu: a string expected", i);
     return days_check(customer, r->slots, diag);
 }
 
@@ -322,8 +322,9 @@ static sc_err map_check(struct report_ranking *r, struct sc_diag *diag)
         return sc_fail(diag, SC_E_MALFORMED, "\"map\" has %zu units, not columns times rows", json_array_size(units));
     size_t i, dimension = 0;
     const json_t *unit;
-    json_array_foreach(units, i, unit) {
-        SC_CLEANUP(report_curve_deinit) struct report_curve c = { 0 };
+    json_array_foreach(units, i, unit)
+    {
+        SC_CLEANUP(report_curve_deinit) struct report_curve c = {0};
         SC_TRY(get_count(unit, "hits", &hits, diag));
         SC_TRY(report_curve_get(unit, "codebook", &c, diag));
         if (c.count == 0 || c.count > 1024 || (i != 0 && c.count != dimension))
@@ -346,7 +347,8 @@ static sc_err ranking_parse(struct report_ranking *r, struct sc_diag *diag)
     SC_TRY(get_array(r->doc, "customers", &r->customers, diag));
     size_t i;
     const json_t *customer;
-    json_array_foreach(r->customers, i, customer) {
+    json_array_foreach(r->customers, i, customer)
+    {
         SC_TRY(sc_context(diag, ranked_check(customer, r, diag), "\"customers\", element %zu", i));
         const char *grade = report_text(customer, "grade");
         r->strong_count += strcmp(grade, "strong") == 0;
@@ -381,12 +383,12 @@ static sc_err index_make(struct report_ranking *r, struct sc_diag *diag)
 
 sc_err report_ranking_read(const char *path, struct report_ranking *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(report_ranking_deinit) struct report_ranking r = { 0 };
+    SC_CLEANUP(report_ranking_deinit) struct report_ranking r = {0};
     SC_TRY(sc_json_read(path, 4 * REPORT_FILE_SIZE_MAX, &r.doc, diag));
     SC_TRY(sc_context(diag, ranking_parse(&r, diag), "%s", path));
     SC_TRY(index_make(&r, diag));
     *out = r;
-    r = (struct report_ranking){ 0 };
+    r = (struct report_ranking){0};
     return SC_OK;
 }
 
@@ -394,7 +396,7 @@ void report_ranking_deinit(struct report_ranking *r)
 {
     free(r->by_customer);
     json_decref(r->doc);
-    *r = (struct report_ranking){ 0 };
+    *r = (struct report_ranking){0};
 }
 
 const json_t *report_ranking_find(const struct report_ranking *r, int64_t customer)

@@ -26,7 +26,8 @@ static void head(struct sc_buf *out, const struct report_bill *b, const json_t *
 {
     report_page_open(out, b->name);
     sc_buf_put_str(out, "<header><nav><a href=\"../index.html\">All customers</a><a href=\"#bill\">Bill</a>"
-                        "<a href=\"#audit\">Audit</a><a href=\"#consumption\">Consumption</a><a href=\"#fraud\">Suspicion</a></nav><h1>");
+                        "<a href=\"#audit\">Audit</a><a href=\"#consumption\">Consumption</a><a "
+                        "href=\"#fraud\">Suspicion</a></nav><h1>");
     sc_html_text(out, b->name);
     sc_buf_put_fmt(out, "</h1><p class=\"soft\">Customer %" PRId64 ", meter ", b->customer);
     sc_html_text(out, b->meter);
@@ -52,7 +53,7 @@ static void code_text(struct sc_buf *out, const char *code)
 
 static void bill_line(struct sc_buf *out, const json_t *line)
 {
-    static const char *const details[] = { "slot", "flag", "month" };
+    static const char *const details[] = {"slot", "flag", "month"};
     sc_buf_put_str(out, "<tr><td>");
     code_text(out, report_text(line, "code"));
     for (size_t i = 0; i < 3; i++) {
@@ -85,16 +86,18 @@ static void bill_table(struct sc_buf *out, const struct report_bill *b)
 {
     size_t i;
     const json_t *element;
-    sc_buf_put_str(out, "<div class=\"scroll\"><table><thead><tr><th>Item</th><th class=\"n\">Quantity</th><th class=\"n\">Price</th>"
-                        "<th class=\"n\">Amount, ");
+    sc_buf_put_str(
+        out,
+        "<div class=\"scroll\"><table><thead><tr><th>Item</th><th class=\"n\">Quantity</th><th class=\"n\">Price</th>"
+        "<th class=\"n\">Amount, ");
     sc_html_text(out, b->currency);
     sc_buf_put_str(out, "</th></tr></thead><tbody>");
-    json_array_foreach(b->lines, i, element)
-        bill_line(out, element);
+    json_array_foreach(b->lines, i, element) bill_line(out, element);
     const bool taxed = json_array_size(b->taxes) != 0;
     if (taxed)
         amount_row(out, "sub", "before taxes", b->subtotal);
-    json_array_foreach(b->taxes, i, element) {
+    json_array_foreach(b->taxes, i, element)
+    {
         char label[80];
         snprintf(label, sizeof label, "%.32s, %.16s %%", report_text(element, "name"), report_text(element, "percent"));
         amount_row(out, "sub", label, report_text(element, "amount"));
@@ -111,8 +114,9 @@ static void bill_section(struct sc_buf *out, const struct report_bill *b)
 {
     sc_buf_put_str(out, "<h2 id=\"bill\">Bill</h2>\n");
     if (!b->complete)
-        sc_buf_put_str(out, "<p class=\"note bad\">The readings of this period are not complete or their registers disagree; "
-                            "the bill says so itself.</p>");
+        sc_buf_put_str(
+            out, "<p class=\"note bad\">The readings of this period are not complete or their registers disagree; "
+                 "the bill says so itself.</p>");
     bill_table(out, b);
     sc_buf_put_str(out, "<table><tbody>");
     row(out, "Tariff", b->tariff_id);
@@ -125,8 +129,10 @@ static void bill_section(struct sc_buf *out, const struct report_bill *b)
     row_count(out, "missing", (double)b->missing_count);
     sc_buf_put_str(out, "<tr><td>Measurement hash</td><td class=\"hash\">");
     sc_html_text(out, b->hash);
-    sc_buf_put_str(out, "</td></tr></tbody></table>\n<p class=\"soft\">The hash is the root of a Merkle tree over the meter's signed "
-                        "statements; with an inclusion proof anybody can check one reading against it.</p>\n");
+    sc_buf_put_str(
+        out,
+        "</td></tr></tbody></table>\n<p class=\"soft\">The hash is the root of a Merkle tree over the meter's signed "
+        "statements; with an inclusion proof anybody can check one reading against it.</p>\n");
 }
 
 static void finding_row(struct sc_buf *out, const json_t *finding)
@@ -152,23 +158,28 @@ static void findings(struct sc_buf *out, const struct report_audit *a)
     const size_t count = json_array_size(a->findings);
     if (count == 0)
         return;
-    sc_buf_put_fmt(out, "<h3>Offending intervals (%zu)</h3>\n<div class=\"scroll\"><table><thead><tr><th>Kind</th><th>Interval</th>"
-                        "<th class=\"n\">Sequence</th><th>What was found</th></tr></thead><tbody>", count);
-    json_array_foreach(a->findings, i, finding)
-        if (i < FINDINGS_SHOWN)
-            finding_row(out, finding);
+    sc_buf_put_fmt(
+        out,
+        "<h3>Offending intervals (%zu)</h3>\n<div class=\"scroll\"><table><thead><tr><th>Kind</th><th>Interval</th>"
+        "<th class=\"n\">Sequence</th><th>What was found</th></tr></thead><tbody>",
+        count);
+    json_array_foreach(a->findings, i, finding) if (i < FINDINGS_SHOWN) finding_row(out, finding);
     sc_buf_put_str(out, "</tbody></table></div>\n");
     if (count > FINDINGS_SHOWN)
-        sc_buf_put_fmt(out, "<p class=\"soft\">The first %d are shown; the verdict's file has all.</p>\n", FINDINGS_SHOWN);
+        sc_buf_put_fmt(out, "<p class=\"soft\">The first %d are shown; the verdict's file has all.</p>\n",
+                       FINDINGS_SHOWN);
 }
 
 static void checks(struct sc_buf *out, const struct report_audit *a)
 {
     size_t i;
     const json_t *check;
-    sc_buf_put_str(out, "<div class=\"scroll\"><table><thead><tr><th>Check</th><th>Result</th><th>What was compared</th></tr></thead>"
-                        "<tbody>");
-    json_array_foreach(a->checks, i, check) {
+    sc_buf_put_str(
+        out,
+        "<div class=\"scroll\"><table><thead><tr><th>Check</th><th>Result</th><th>What was compared</th></tr></thead>"
+        "<tbody>");
+    json_array_foreach(a->checks, i, check)
+    {
         const char *result = report_text(check, "result");
         const char *class = strcmp(result, "pass") == 0 ? "pass" : strcmp(result, "fail") == 0 ? "fail" : "skipped";
         sc_buf_put_str(out, "<tr><td>");
@@ -198,7 +209,8 @@ static void audit_section(struct sc_buf *out, const struct report_audit *a)
         sc_html_text(out, a->auditor);
         sc_buf_put_str(out, "</code>");
     }
-    sc_buf_put_str(out, " from the signed readings, the metrology institute's certificate and the auditor's own tariff.</p>\n");
+    sc_buf_put_str(
+        out, " from the signed readings, the metrology institute's certificate and the auditor's own tariff.</p>\n");
     findings(out, a);
     checks(out, a);
 }
@@ -210,10 +222,13 @@ static void features(struct sc_buf *out, const json_t *entry, const struct repor
     const json_t *measured = json_object_get(entry, "features");
     if (json_object_size(measured) == 0)
         return;
-    sc_buf_put_str(out, "<div class=\"scroll\"><table><thead><tr><th>Feature</th><th class=\"n\">Before</th><th class=\"n\">After</th>"
-                        "<th class=\"n\">z</th><th class=\"n\">Weight</th><th>Unit</th></tr></thead><tbody>");
-    json_array_foreach(json_object_get(r->doc, "features"), i, feature) {
-        static const char *const columns[] = { "before", "after", "z" };
+    sc_buf_put_str(
+        out,
+        "<div class=\"scroll\"><table><thead><tr><th>Feature</th><th class=\"n\">Before</th><th class=\"n\">After</th>"
+        "<th class=\"n\">z</th><th class=\"n\">Weight</th><th>Unit</th></tr></thead><tbody>");
+    json_array_foreach(json_object_get(r->doc, "features"), i, feature)
+    {
+        static const char *const columns[] = {"before", "after", "z"};
         const json_t *m = json_object_get(measured, report_text(feature, "name"));
         if (m == NULL)
             continue;
@@ -239,8 +254,8 @@ static void fraud_section(struct sc_buf *out, const struct report_ranking *r, co
         sc_buf_put_str(out, "<p class=\"soft\">This customer was not ranked.</p>\n");
         return;
     }
-    sc_buf_put_fmt(out, "<p>Rank %" PRId64 " of %zu, score ", (int64_t)json_integer_value(json_object_get(entry, "rank")),
-                   json_array_size(r->customers));
+    sc_buf_put_fmt(out, "<p>Rank %" PRId64 " of %zu, score ",
+                   (int64_t)json_integer_value(json_object_get(entry, "rank")), json_array_size(r->customers));
     sc_html_number(out, json_number_value(json_object_get(entry, "score")), 1);
     sc_buf_put_str(out, ", evidence ");
     report_grade(out, report_text(entry, "grade"));
@@ -269,7 +284,8 @@ void report_page_customer(struct sc_buf *out, const struct report_pages *pages, 
     bill_section(out, bill);
     audit_section(out, audit);
     sc_buf_put_str(out, "<h2 id=\"consumption\">Consumption</h2>\n");
-    report_consumption(out, labels, bill->daily_kwh.v, bill->daily_kwh.count, bill->weekday_kw.v, bill->weekend_kw.v, slots);
+    report_consumption(out, labels, bill->daily_kwh.v, bill->daily_kwh.count, bill->weekday_kw.v, bill->weekend_kw.v,
+                       slots);
     fraud_section(out, pages->ranking, entry);
     report_page_close(out, pages->run);
 }

@@ -13,10 +13,10 @@
 
 void report_summary_fill(struct report_summary *s, const struct report_bill *bill, const struct report_audit *audit)
 {
-    *s = (struct report_summary){ .customer = bill->customer,
-                                  .reading_count = bill->reading_count,
-                                  .complete = bill->complete,
-                                  .verdict = REPORT_NOT_AUDITED };
+    *s = (struct report_summary){.customer = bill->customer,
+                                 .reading_count = bill->reading_count,
+                                 .complete = bill->complete,
+                                 .verdict = REPORT_NOT_AUDITED};
     snprintf(s->name, sizeof s->name, "%s", bill->name); /* cut within a character: shown as U+FFFD */
     snprintf(s->energy_kwh, sizeof s->energy_kwh, "%s", bill->energy_kwh);
     snprintf(s->total, sizeof s->total, "%s", bill->total);
@@ -117,8 +117,9 @@ static void head(struct sc_buf *out, const struct report_pages *p)
 {
     const struct report_run *r = p->run;
     report_page_open(out, r->title);
-    sc_buf_put_str(out, "<header><nav><a href=\"#flow\">The way of a reading</a><a href=\"#consumption\">Consumption</a>"
-                        "<a href=\"#bills\">Bills and audits</a><a href=\"#fraud\">Fraud</a></nav><h1>");
+    sc_buf_put_str(out,
+                   "<header><nav><a href=\"#flow\">The way of a reading</a><a href=\"#consumption\">Consumption</a>"
+                   "<a href=\"#bills\">Bills and audits</a><a href=\"#fraud\">Fraud</a></nav><h1>");
     sc_html_text(out, r->title);
     sc_buf_put_str(out, "</h1><p class=\"soft\">");
     report_period(out, r->from, r->to);
@@ -134,7 +135,8 @@ static void head(struct sc_buf *out, const struct report_pages *p)
     sc_html_number(out, r->duration_s, 1);
     sc_buf_put_str(out, " s");
     if (r->restarts != 0)
-        sc_buf_put_fmt(out, ", in which %" PRId64 " service%s had to be started again", r->restarts, r->restarts == 1 ? "" : "s");
+        sc_buf_put_fmt(out, ", in which %" PRId64 " service%s had to be started again", r->restarts,
+                       r->restarts == 1 ? "" : "s");
     sc_buf_put_str(out, ".</p><p class=\"note\"><b>Backend:</b> ");
     sc_html_text(out, r->backend);
     sc_buf_put_str(out, "</p>");
@@ -155,26 +157,24 @@ static const struct station {
     const char *id, *title, *role;
     bool sealed; /* sees ciphertext only */
 } stations[] = {
-    { "meters", "Meters", "measure, sign and seal every reading", false },
-    { "aggregator", "Aggregator", "forwards sealed bytes, cannot read them", true },
-    { "authenticator", "Authenticators", "open the seal, verify every signature", false },
-    { "mdc", "MDC", "collects, drops duplicates, asks for what is missing", false },
-    { "cascadb", "CascaDB", "SQL over keys and values", false },
-    { "kvs", "Secure key-value store", "encrypts and chains all that is stored; the disk sees ciphertext only", false },
+    {"meters", "Meters", "measure, sign and seal every reading", false},
+    {"aggregator", "Aggregator", "forwards sealed bytes, cannot read them", true},
+    {"authenticator", "Authenticators", "open the seal, verify every signature", false},
+    {"mdc", "MDC", "collects, drops duplicates, asks for what is missing", false},
+    {"cascadb", "CascaDB", "SQL over keys and values", false},
+    {"kvs", "Secure key-value store", "encrypts and chains all that is stored; the disk sees ciphertext only", false},
 };
 static const struct station ends[] = {
-    { "billing", "Billing", "one bill per customer, with a hash over the signed readings", false },
-    { "audit", "Audit", "another party checks each bill from the signed readings", false },
-    { "fraud", "Fraud", "ranks whose consumption changed as theft would", false },
+    {"billing", "Billing", "one bill per customer, with a hash over the signed readings", false},
+    {"audit", "Audit", "another party checks each bill from the signed readings", false},
+    {"fraud", "Fraud", "ranks whose consumption changed as theft would", false},
 };
 
 static const json_t *station_find(const struct report_run *r, const char *id)
 {
     size_t i;
     const json_t *station;
-    json_array_foreach(r->stations, i, station)
-        if (strcmp(report_text(station, "id"), id) == 0)
-            return station;
+    json_array_foreach(r->stations, i, station) if (strcmp(report_text(station, "id"), id) == 0) return station;
     return NULL;
 }
 
@@ -215,11 +215,10 @@ static void station_card(struct sc_buf *out, const struct report_pages *p, const
         sc_buf_put_fmt(out, " \xC3\x97 %" PRId64, instances);
     sc_buf_put_fmt(out, "</b><div class=\"role\">%s</div>", s->role);
     const json_t *counts = json_object_get(told, "counts");
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf rows = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf rows = {0};
     const char *label;
     json_t *count;
-    json_object_foreach((json_t *)counts, label, count)
-        station_count(&rows, label, json_number_value(count));
+    json_object_foreach((json_t *)counts, label, count) station_count(&rows, label, json_number_value(count));
     if (json_object_size(counts) == 0)
         own_counts(&rows, p, s->id);
     if (rows.size != 0) {
@@ -292,16 +291,20 @@ static void bills(struct sc_buf *out, const struct report_pages *p)
     const size_t failed = verdict_count(p, REPORT_FAILED);
     sc_buf_put_str(out, "<h2 id=\"bills\">Bills and audits</h2>\n");
     if (failed == 0 && verdict_count(p, REPORT_PASSED) != 0)
-        sc_buf_put_str(out, "<p>Every audited bill rests on genuine, complete readings, and its amount is right.</p>\n");
+        sc_buf_put_str(out,
+                       "<p>Every audited bill rests on genuine, complete readings, and its amount is right.</p>\n");
     if (failed != 0)
-        sc_buf_put_fmt(out, "<p class=\"note bad\"><b>%zu audit%s failed.</b> The customer's page names each offending interval.</p>\n",
-                       failed, failed == 1 ? "" : "s");
+        sc_buf_put_fmt(
+            out,
+            "<p class=\"note bad\"><b>%zu audit%s failed.</b> The customer's page names each offending interval.</p>\n",
+            failed, failed == 1 ? "" : "s");
     if (p->customer_count == 0) {
         sc_buf_put_str(out, "<p class=\"soft\">No bills were made.</p>\n");
         return;
     }
-    sc_buf_put_str(out, "<div class=\"scroll\"><table><thead><tr><th class=\"n\">No.</th><th>Customer</th><th class=\"n\">kWh</th>"
-                        "<th class=\"n\">Total, ");
+    sc_buf_put_str(
+        out, "<div class=\"scroll\"><table><thead><tr><th class=\"n\">No.</th><th>Customer</th><th class=\"n\">kWh</th>"
+             "<th class=\"n\">Total, ");
     sc_html_text(out, p->customers[0].currency);
     sc_buf_put_str(out, "</th><th>Audit</th><th class=\"n\">Fraud rank</th></tr></thead><tbody>\n");
     /* What failed comes first and is never cut; the rest in order. */
@@ -314,8 +317,9 @@ static void bills(struct sc_buf *out, const struct report_pages *p)
             }
     sc_buf_put_str(out, "</tbody></table></div>\n");
     if (shown < p->customer_count)
-        sc_buf_put_fmt(out, "<p class=\"soft\">%zu of %zu customers are listed; every one has a page customers/NUMBER.html.</p>\n", shown,
-                       p->customer_count);
+        sc_buf_put_fmt(
+            out, "<p class=\"soft\">%zu of %zu customers are listed; every one has a page customers/NUMBER.html.</p>\n",
+            shown, p->customer_count);
 }
 
 /* ---- fraud ---- */
@@ -348,9 +352,11 @@ static void rank_table(struct sc_buf *out, const struct report_pages *p)
 {
     size_t i;
     const json_t *entry;
-    sc_buf_put_str(out, "<div class=\"scroll\"><table><thead><tr><th class=\"n\">Rank</th><th>Customer</th><th>Class</th>"
-                        "<th class=\"n\">Score</th><th>Evidence</th><th>Why</th></tr></thead><tbody>\n");
-    json_array_foreach(p->ranking->customers, i, entry) {
+    sc_buf_put_str(out,
+                   "<div class=\"scroll\"><table><thead><tr><th class=\"n\">Rank</th><th>Customer</th><th>Class</th>"
+                   "<th class=\"n\">Score</th><th>Evidence</th><th>Why</th></tr></thead><tbody>\n");
+    json_array_foreach(p->ranking->customers, i, entry)
+    {
         if (i >= RANKS_SHOWN)
             break;
         sc_buf_put_fmt(out, "<tr><td class=\"n\">%" PRId64 "</td><td class=\"name\">",
@@ -378,7 +384,8 @@ static void units_mark(const struct report_ranking *r, bool *marked, size_t coun
         const json_t *entry = json_array_get(r->customers, i);
         if (strcmp(report_text(entry, "grade"), "nothing") == 0)
             continue;
-        json_array_foreach(json_object_get(entry, "suspicious_days"), k, day) {
+        json_array_foreach(json_object_get(entry, "suspicious_days"), k, day)
+        {
             const json_t *unit = json_object_get(day, "unit");
             if (json_is_integer(unit) && json_integer_value(unit) >= 0 && (uint64_t)json_integer_value(unit) < count)
                 marked[json_integer_value(unit)] = true;
@@ -390,10 +397,12 @@ static void map(struct sc_buf *out, const struct report_ranking *r)
 {
     if (r->map == NULL)
         return;
-    bool marked[64 * 64] = { false };
+    bool marked[64 * 64] = {false};
     units_mark(r, marked, json_array_size(json_object_get(r->map, "units")));
-    sc_buf_put_str(out, "<h3>The map of daily curves</h3>\n<p class=\"soft\">Each neuron of the self-organising map stands for one course "
-                        "of a day (midnight to midnight, scaled to its mean); neighbours are alike, darker ones match more days. Outlined in "
+    sc_buf_put_str(out, "<h3>The map of daily curves</h3>\n<p class=\"soft\">Each neuron of the self-organising map "
+                        "stands for one course "
+                        "of a day (midnight to midnight, scaled to its mean); neighbours are alike, darker ones match "
+                        "more days. Outlined in "
                         "red: where the suspicious days of the first ranks fall. Quantisation error ");
     sc_html_number(out, json_number_value(json_object_get(r->map, "quantisation_error")), 2);
     sc_buf_put_str(out, ", topographic error ");
@@ -413,15 +422,19 @@ static void fraud(struct sc_buf *out, const struct report_pages *p)
         sc_buf_put_str(out, "<p class=\"soft\">No ranking was made.</p>\n");
         return;
     }
-    sc_buf_put_str(out, "<p>Customers whose days changed as theft would change them, against their own days before and against their "
-                        "group. A rank tells where to look first; it proves nothing.</p>\n");
+    sc_buf_put_str(
+        out,
+        "<p>Customers whose days changed as theft would change them, against their own days before and against their "
+        "group. A rank tells where to look first; it proves nothing.</p>\n");
     if (r->unjudged_count != 0)
-        sc_buf_put_fmt(out, "<p class=\"soft\">%zu of %zu customers have too little data to be judged.</p>\n", r->unjudged_count,
-                       json_array_size(r->customers));
+        sc_buf_put_fmt(out, "<p class=\"soft\">%zu of %zu customers have too little data to be judged.</p>\n",
+                       r->unjudged_count, json_array_size(r->customers));
     if (r->strong_count + r->weak_count == 0)
-        sc_buf_put_str(out, "<p>Nobody stands out: the first ranks below are within what honest customers reach.</p>\n");
+        sc_buf_put_str(out,
+                       "<p>Nobody stands out: the first ranks below are within what honest customers reach.</p>\n");
     rank_table(out, p);
-    json_array_foreach(r->customers, i, entry) {
+    json_array_foreach(r->customers, i, entry)
+    {
         if (i >= SUSPECTS_SHOWN)
             break;
         if (strcmp(report_text(entry, "grade"), "nothing") == 0 || json_object_get(entry, "suspicious_days") == NULL)

@@ -11,10 +11,11 @@
 void report_page_open(struct sc_buf *out, const char *title)
 {
     /* The policy backs the escaping up: even markup that slipped in could neither run nor load anything. */
-    sc_buf_put_str(out, "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\"><head><meta charset=\"utf-8\"/>"
-                        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>"
-                        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/><meta name=\"referrer\" "
-                        "content=\"no-referrer\"/><title>");
+    sc_buf_put_str(
+        out, "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\"><head><meta charset=\"utf-8\"/>"
+             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>"
+             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/><meta name=\"referrer\" "
+             "content=\"no-referrer\"/><title>");
     sc_html_text(out, title);
     sc_buf_put_str(out, "</title><style>");
     sc_buf_put_str(out, report_style);
@@ -53,16 +54,16 @@ void report_consumption(struct sc_buf *out, const char *const *day, const double
 {
     sc_buf_put_str(out, "<div class=\"charts\">");
     if (day_count != 0) {
-        const struct sc_svg_chart chart = { .title = "Energy per day", .unit = "kWh", .x = day, .count = day_count };
-        const struct sc_svg_series bars = { .name = "energy", .y = daily_kwh };
+        const struct sc_svg_chart chart = {.title = "Energy per day", .unit = "kWh", .x = day, .count = day_count};
+        const struct sc_svg_series bars = {.name = "energy", .y = daily_kwh};
         figure_open(out, "Energy per day", "kWh");
         sc_svg_bars(out, &chart, &bars);
         sc_buf_put_str(out, "</figure>");
     }
     if (slot_count != 0) {
-        const struct sc_svg_chart chart = { .title = "Mean day", .unit = "kW", .count = slot_count };
-        const struct sc_svg_series lines[] = { { .name = "weekdays", .y = weekday_kw, .style = 0 },
-                                               { .name = "weekends", .y = weekend_kw, .style = 1, .dashed = true } };
+        const struct sc_svg_chart chart = {.title = "Mean day", .unit = "kW", .count = slot_count};
+        const struct sc_svg_series lines[] = {{.name = "weekdays", .y = weekday_kw, .style = 0},
+                                              {.name = "weekends", .y = weekend_kw, .style = 1, .dashed = true}};
         figure_open(out, "Mean day", "kW by the hour");
         sc_svg_lines(out, &chart, lines, 2);
         sc_buf_put_str(out, "</figure>");
@@ -72,7 +73,7 @@ void report_consumption(struct sc_buf *out, const char *const *day, const double
 
 void report_period(struct sc_buf *out, const char *from, const char *to)
 {
-    const char *const ends[] = { from, to };
+    const char *const ends[] = {from, to};
     for (size_t i = 0; i < 2; i++) {
         char text[40];
         snprintf(text, sizeof text, "%s", ends[i]);
@@ -86,7 +87,7 @@ void report_period(struct sc_buf *out, const char *from, const char *to)
 
 void report_grade(struct sc_buf *out, const char *grade)
 {
-    static const char *const known[] = { "strong", "weak", "nothing", "unjudged" };
+    static const char *const known[] = {"strong", "weak", "nothing", "unjudged"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(grade, known[i]) == 0)
             sc_buf_put_fmt(out, "<span class=\"%s\">%s</span>", known[i], known[i]);
@@ -107,7 +108,8 @@ void report_reasons(struct sc_buf *out, const json_t *entry)
     size_t i;
     const json_t *reason;
     sc_buf_put_str(out, "<ul>");
-    json_array_foreach(json_object_get(entry, "reasons"), i, reason) {
+    json_array_foreach(json_object_get(entry, "reasons"), i, reason)
+    {
         sc_buf_put_str(out, "<li>");
         sc_html_text(out, json_string_value(reason));
         sc_buf_put_str(out, "</li>");
@@ -119,9 +121,9 @@ void report_reasons(struct sc_buf *out, const json_t *entry)
 
 static void suspicious_day(struct sc_buf *out, const json_t *day)
 {
-    SC_CLEANUP(report_curve_deinit) struct report_curve own = { 0 };
-    SC_CLEANUP(report_curve_deinit) struct report_curve regular = { 0 };
-    SC_CLEANUP(report_curve_deinit) struct report_curve group = { 0 };
+    SC_CLEANUP(report_curve_deinit) struct report_curve own = {0};
+    SC_CLEANUP(report_curve_deinit) struct report_curve regular = {0};
+    SC_CLEANUP(report_curve_deinit) struct report_curve group = {0};
     if (report_curve_get(day, "curve_kw", &own, NULL) != SC_OK ||
         report_curve_get(day, "regular_kw", &regular, NULL) != SC_OK ||
         report_curve_get(day, "group_kw", &group, NULL) != SC_OK || own.count == 0) {
@@ -129,10 +131,10 @@ static void suspicious_day(struct sc_buf *out, const json_t *day)
         return;
     }
     const char *date = report_text(day, "date");
-    const struct sc_svg_chart chart = { .title = date, .unit = "kW", .count = own.count, .width = 360, .height = 190 };
-    const struct sc_svg_series lines[] = { { .name = "its group", .y = group.v, .style = 2, .dashed = true },
-                                           { .name = "own regular", .y = regular.v, .style = 0 },
-                                           { .name = "this day", .y = own.v, .style = 3 } };
+    const struct sc_svg_chart chart = {.title = date, .unit = "kW", .count = own.count, .width = 360, .height = 190};
+    const struct sc_svg_series lines[] = {{.name = "its group", .y = group.v, .style = 2, .dashed = true},
+                                          {.name = "own regular", .y = regular.v, .style = 0},
+                                          {.name = "this day", .y = own.v, .style = 3}};
     figure_open(out, date, "kW by the hour");
     sc_svg_lines(out, &chart, lines, 3);
     sc_buf_put_str(out, "</figure>");
@@ -142,12 +144,11 @@ void report_suspicious_days(struct sc_buf *out, const json_t *entry, size_t max)
 {
     size_t i;
     const json_t *day;
-    if (json_array_size(json_object_get(entry, "suspicious_days")) == 0 || strcmp(report_text(entry, "grade"), "nothing") == 0)
+    if (json_array_size(json_object_get(entry, "suspicious_days")) == 0 ||
+        strcmp(report_text(entry, "grade"), "nothing") == 0)
         return; /* of somebody whom nothing speaks against, no day is suspicious */
     sc_buf_put_str(out, "<div class=\"charts\">");
-    json_array_foreach(json_object_get(entry, "suspicious_days"), i, day)
-        if (i < max)
-            suspicious_day(out, day);
+    json_array_foreach(json_object_get(entry, "suspicious_days"), i, day) if (i < max) suspicious_day(out, day);
     sc_buf_put_str(out, "</div>\n");
 }
 
@@ -170,12 +171,12 @@ void report_map(struct sc_buf *out, const json_t *map, const bool *unit_marked)
             curve[u * dimension + i] = root * root;
         }
     }
-    sc_svg_map(out, &(struct sc_svg_map){ .title = "Self-organising map of daily curves",
-                                          .hexagonal = strcmp(report_text(map, "grid"), "hexagonal") == 0,
-                                          .columns = (size_t)json_integer_value(json_object_get(map, "columns")),
-                                          .rows = (size_t)json_integer_value(json_object_get(map, "rows")),
-                                          .dimension = dimension,
-                                          .curve = curve,
-                                          .weight = weight,
-                                          .marked = unit_marked });
+    sc_svg_map(out, &(struct sc_svg_map){.title = "Self-organising map of daily curves",
+                                         .hexagonal = strcmp(report_text(map, "grid"), "hexagonal") == 0,
+                                         .columns = (size_t)json_integer_value(json_object_get(map, "columns")),
+                                         .rows = (size_t)json_integer_value(json_object_get(map, "rows")),
+                                         .dimension = dimension,
+                                         .curve = curve,
+                                         .weight = weight,
+                                         .marked = unit_marked});
 }

@@ -78,7 +78,7 @@ static sc_err audit_find(const char *dir, const char *name, const struct report_
 {
     SC_CLEANUP(sc_freep) char *path = NULL;
     SC_TRY(path_make(dir, "audits", name, &path, diag));
-    struct sc_diag why = { 0 };
+    struct sc_diag why = {0};
     const sc_err err = report_audit_read(path, out, &why);
     *found_out = err == SC_OK;
     if (err == SC_E_NOT_FOUND)
@@ -86,8 +86,9 @@ static sc_err audit_find(const char *dir, const char *name, const struct report_
     if (err != SC_OK)
         return sc_fail(diag, err, "%s", sc_diag_text(&why, err));
     if (out->customer != bill->customer)
-        return sc_fail(diag, SC_E_MALFORMED, "%s: judges customer %" PRId64 ", the bill of that name is customer %" PRId64 "'s",
-                       path, out->customer, bill->customer);
+        return sc_fail(diag, SC_E_MALFORMED,
+                       "%s: judges customer %" PRId64 ", the bill of that name is customer %" PRId64 "'s", path,
+                       out->customer, bill->customer);
     return SC_OK;
 }
 
@@ -95,9 +96,9 @@ static sc_err customer_write(const char *dir, const char *name, const struct rep
                              struct report_totals *totals, struct report_summary *summary, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_freep) char *path = NULL;
-    SC_CLEANUP(report_bill_deinit) struct report_bill bill = { 0 };
-    SC_CLEANUP(report_audit_deinit) struct report_audit audit = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf page = { 0 };
+    SC_CLEANUP(report_bill_deinit) struct report_bill bill = {0};
+    SC_CLEANUP(report_audit_deinit) struct report_audit audit = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf page = {0};
     bool audited;
     char file[40];
     SC_TRY(path_make(dir, "bills", name, &path, diag));
@@ -129,7 +130,7 @@ static sc_err ranking_find(const char *dir, struct report_ranking *out, struct s
 {
     SC_CLEANUP(sc_freep) char *path = NULL;
     SC_TRY(path_make(dir, "fraud", "ranking.json", &path, diag));
-    struct sc_diag why = { 0 };
+    struct sc_diag why = {0};
     const sc_err err = report_ranking_read(path, out, &why);
     return err == SC_OK || err == SC_E_NOT_FOUND ? SC_OK : sc_fail(diag, err, "%s", sc_diag_text(&why, err));
 }
@@ -139,7 +140,7 @@ static sc_err pages_write(const char *dir, const struct names *names, struct rep
 {
     SC_CLEANUP(sc_freep) struct report_summary *summary = calloc(names->count + 1, sizeof *summary);
     SC_CLEANUP(sc_freep) char *customers = NULL;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf page = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf page = {0};
     if (summary == NULL)
         return sc_fail(diag, SC_E_NOMEM, "%zu customers", names->count);
     SC_TRY(path_make(dir, "customers", "", &customers, diag));
@@ -160,9 +161,9 @@ static sc_err pages_write(const char *dir, const struct names *names, struct rep
 sc_err sc_report_write(const char *dir, void (*progress)(size_t done, size_t total), size_t *customers_out,
                        struct sc_diag *diag)
 {
-    SC_CLEANUP(report_run_deinit) struct report_run run = { 0 };
-    SC_CLEANUP(report_ranking_deinit) struct report_ranking ranking = { 0 };
-    SC_CLEANUP(names_deinit) struct names names = { 0 };
+    SC_CLEANUP(report_run_deinit) struct report_run run = {0};
+    SC_CLEANUP(report_ranking_deinit) struct report_ranking ranking = {0};
+    SC_CLEANUP(names_deinit) struct names names = {0};
     SC_CLEANUP(sc_freep) char *run_path = NULL;
     SC_CLEANUP(sc_freep) char *bills = NULL;
     SC_CLEANUP(sc_freep) struct report_totals *totals = calloc(1, sizeof *totals);
@@ -173,7 +174,7 @@ sc_err sc_report_write(const char *dir, void (*progress)(size_t done, size_t tot
     SC_TRY(ranking_find(dir, &ranking, diag));
     SC_TRY(path_make(dir, "bills", "", &bills, diag));
     SC_TRY(names_read(bills, &names, diag));
-    struct report_pages pages = { .run = &run, .ranking = &ranking, .totals = totals };
+    struct report_pages pages = {.run = &run, .ranking = &ranking, .totals = totals};
     SC_TRY(pages_write(dir, &names, &pages, totals, progress, diag));
     *customers_out = names.count;
     return SC_OK;

@@ -20,7 +20,7 @@ struct frame {
 
 double sc_svg_tick_step(double max, unsigned ticks_max)
 {
-    static const double round[] = { 1.0, 2.0, 2.5, 5.0, 10.0 };
+    static const double round[] = {1.0, 2.0, 2.5, 5.0, 10.0};
     if (!(max > 0.0) || !isfinite(max) || ticks_max == 0)
         return 1.0;
     const double power = pow(10.0, floor(log10(max / ticks_max)));
@@ -42,7 +42,8 @@ static double series_max(const struct sc_svg_series *s, size_t series_count, siz
 
 static struct frame frame_of(const struct sc_svg_chart *c, const struct sc_svg_series *s, size_t series_count)
 {
-    struct frame f = { .total_width = c->width != 0 ? c->width : 440.0, .total_height = c->height != 0 ? c->height : 210.0 };
+    struct frame f = {.total_width = c->width != 0 ? c->width : 440.0,
+                      .total_height = c->height != 0 ? c->height : 210.0};
     f.left = MARGIN_LEFT;
     f.top = MARGIN_TOP + (series_count > 1 ? LEGEND_HEIGHT : 0.0);
     f.width = f.total_width - MARGIN_LEFT - MARGIN_RIGHT;
@@ -60,14 +61,16 @@ static double y_at(const struct frame *f, double v)
 
 static void open_svg(struct sc_buf *out, const char *class, double width, double height, const char *title)
 {
-    sc_buf_put_fmt(out, "<svg class=\"%s\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>",
-                   class, width, height);
+    sc_buf_put_fmt(
+        out, "<svg class=\"%s\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>",
+        class, width, height);
     sc_html_text(out, title);
     sc_buf_put_str(out, "</title>");
 }
 
 /* What a person who cannot see the chart should know: extent and the largest value of each series. */
-static void describe(struct sc_buf *out, const struct sc_svg_chart *c, const struct sc_svg_series *s, size_t series_count)
+static void describe(struct sc_buf *out, const struct sc_svg_chart *c, const struct sc_svg_series *s,
+                     size_t series_count)
 {
     sc_buf_put_str(out, "<desc>");
     for (size_t k = 0; k < series_count; k++) {
@@ -92,8 +95,8 @@ static void axis_y(struct sc_buf *out, const struct frame *f)
     const int decimals = decimals_for(f->y_step);
     for (unsigned i = 0; (double)i * f->y_step <= f->y_max * (1.0 + 1e-9); i++) {
         const double y = y_at(f, (double)i * f->y_step);
-        sc_buf_put_fmt(out, "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", i == 0 ? "axis" : "grid",
-                       f->left, f->left + f->width, y, y);
+        sc_buf_put_fmt(out, "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>",
+                       i == 0 ? "axis" : "grid", f->left, f->left + f->width, y, y);
         sc_buf_put_fmt(out, "<text class=\"tick end\" x=\"%.1f\" y=\"%.1f\">", f->left - 6.0, y + 4.0);
         sc_html_number(out, (double)i * f->y_step, decimals);
         sc_buf_put_str(out, "</text>");
@@ -157,7 +160,8 @@ static void path(struct sc_buf *out, const struct sc_svg_chart *c, const struct 
             continue;
         }
         const double x = f->left + f->width * (double)i / (double)c->count;
-        sc_buf_put_fmt(out, "%c%.1f %.1fH%.1f", pen_down ? 'L' : 'M', x, y_at(f, s->y[i]), x + f->width / (double)c->count);
+        sc_buf_put_fmt(out, "%c%.1f %.1fH%.1f", pen_down ? 'L' : 'M', x, y_at(f, s->y[i]),
+                       x + f->width / (double)c->count);
         pen_down = true;
     }
     sc_buf_put_str(out, "\"/>");
@@ -187,8 +191,8 @@ void sc_svg_bars(struct sc_buf *out, const struct sc_svg_chart *chart, const str
         if (!isfinite(series->y[i]))
             continue;
         const double y = y_at(&f, series->y[i]);
-        sc_buf_put_fmt(out, "<rect class=\"s%u bar\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"><title>", series->style,
-                       f.left + share * (double)i + gap / 2.0, y, share - gap, f.top + f.height - y);
+        sc_buf_put_fmt(out, "<rect class=\"s%u bar\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"><title>",
+                       series->style, f.left + share * (double)i + gap / 2.0, y, share - gap, f.top + f.height - y);
         if (chart->x != NULL) {
             sc_html_text(out, chart->x[i]);
             sc_buf_put_str(out, ": ");
@@ -210,8 +214,9 @@ static void unit_outline(struct sc_buf *out, bool hexagonal, double cx, double c
     const double r = UNIT_SIZE / 2.0;
     const char *class = marked ? "unit marked" : "unit";
     if (!hexagonal) {
-        sc_buf_put_fmt(out, "<rect class=\"%s\" fill-opacity=\"%.3f\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>", class,
-                       shade, cx - r + 1.0, cy - r + 1.0, 2.0 * r - 2.0, 2.0 * r - 2.0);
+        sc_buf_put_fmt(
+            out, "<rect class=\"%s\" fill-opacity=\"%.3f\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+            class, shade, cx - r + 1.0, cy - r + 1.0, 2.0 * r - 2.0, 2.0 * r - 2.0);
         return;
     }
     sc_buf_put_fmt(out, "<polygon class=\"%s\" fill-opacity=\"%.3f\" points=\"", class, shade);
@@ -249,8 +254,10 @@ void sc_svg_map(struct sc_buf *out, const struct sc_svg_map *map)
     const double curve_max = largest(map->curve, units * map->dimension), weight_max = largest(map->weight, units);
     open_svg(out, "map", UNIT_SIZE * ((double)map->columns + (map->hexagonal && map->rows > 1 ? 0.5 : 0.0)),
              row_height * (double)(map->rows - 1) + UNIT_SIZE * 1.16, map->title);
-    sc_buf_put_fmt(out, "<desc>%zu by %zu neurons; each shows the daily curve it stands for, darker the more days it matches"
-                        "</desc>", map->columns, map->rows);
+    sc_buf_put_fmt(out,
+                   "<desc>%zu by %zu neurons; each shows the daily curve it stands for, darker the more days it matches"
+                   "</desc>",
+                   map->columns, map->rows);
     for (size_t u = 0; u < units; u++) {
         const size_t row = u / map->columns;
         const double cx = UNIT_SIZE * ((double)(u % map->columns) + 0.5 + (map->hexagonal && row % 2 == 1 ? 0.5 : 0.0));

@@ -27,12 +27,34 @@ sc_err sc_db_connect(const struct sc_identity *id, PGconn **out, struct sc_diag 
     char port[8];
     snprintf(port, sizeof port, "%u", db.port);
     const char *user = strrchr(sc_identity_spiffe_id(id), '/') + 1;
-    const char *const names[] = { "host",     "hostaddr",       "port",        "dbname",           "user",
-                                  "sslmode",  "sslcert",        "sslkey",      "sslrootcert",      "gssencmode",
-                                  "ssl_min_protocol_version",   "application_name", "connect_timeout", NULL };
-    const char *const values[] = { "localhost", db.host, port, "securecloud", user, "verify-full",
-                                   sc_identity_cert_path(id), sc_identity_key_path(id), sc_identity_ca_path(id),
-                                   "disable", "TLSv1.3", user, "10", NULL };
+    const char *const names[] = {"host",
+                                 "hostaddr",
+                                 "port",
+                                 "dbname",
+                                 "user",
+                                 "sslmode",
+                                 "sslcert",
+                                 "sslkey",
+                                 "sslrootcert",
+                                 "gssencmode",
+                                 "ssl_min_protocol_version",
+                                 "application_name",
+                                 "connect_timeout",
+                                 NULL};
+    const char *const values[] = {"localhost",
+                                  db.host,
+                                  port,
+                                  "securecloud",
+                                  user,
+                                  "verify-full",
+                                  sc_identity_cert_path(id),
+                                  sc_identity_key_path(id),
+                                  sc_identity_ca_path(id),
+                                  "disable",
+                                  "TLSv1.3",
+                                  user,
+                                  "10",
+                                  NULL};
     PGconn *conn = PQconnectdbParams(names, values, 0);
     if (conn == NULL)
         return sc_fail(diag, SC_E_NOMEM, "database connection");
@@ -51,14 +73,14 @@ sc_err sc_db_connect(const struct sc_identity *id, PGconn **out, struct sc_diag 
 sc_err sc_db_connect_wait(const struct sc_identity *id, int timeout_ms, PGconn **out, struct sc_diag *diag)
 {
     for (int waited_ms = 0;; waited_ms += 100) {
-        struct sc_diag why = { 0 };
+        struct sc_diag why = {0};
         const sc_err err = sc_db_connect(id, out, &why);
         if (err != SC_E_AGAIN || waited_ms >= timeout_ms) {
             if (err != SC_OK && diag != NULL && diag->code == SC_OK)
                 *diag = why;
             return err;
         }
-        nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
 }
 
@@ -76,7 +98,8 @@ sc_err sc_db_check(PGconn *conn, const PGresult *res, const char *what, struct s
         break;
     }
     const char *state = res != NULL ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
-    const char *message = res != NULL && PQresultErrorMessage(res)[0] != '\0' ? PQresultErrorMessage(res) : PQerrorMessage(conn);
+    const char *message =
+        res != NULL && PQresultErrorMessage(res)[0] != '\0' ? PQresultErrorMessage(res) : PQerrorMessage(conn);
     sc_err code = SC_E_IO;
     if (PQstatus(conn) != CONNECTION_OK || state == NULL)
         code = SC_E_AGAIN;

@@ -96,7 +96,7 @@ sc_err sc_identity_secret(const struct sc_identity *id, const char *name, struct
         path = NULL;
         return sc_fail(diag, SC_E_NOMEM, "secret %s", name);
     }
-    SC_CLEANUP(sc_buf_wipe) struct sc_buf bytes = { 0 };
+    SC_CLEANUP(sc_buf_wipe) struct sc_buf bytes = {0};
     SC_TRY(sc_context(diag, sc_file_read(path, sizeof out->bytes, &bytes, diag), "secret %s", name));
     if (bytes.size != sizeof out->bytes)
         return sc_fail(diag, SC_E_MALFORMED, "secret %s: %s: %zu bytes instead of %zu", name, path, bytes.size,
@@ -128,7 +128,8 @@ sc_err sc_endpoint_parse(const json_t *value, struct sc_endpoint *out, struct sc
     return SC_OK;
 }
 
-sc_err sc_identity_endpoint(const struct sc_identity *id, const char *name, struct sc_endpoint *out, struct sc_diag *diag)
+sc_err sc_identity_endpoint(const struct sc_identity *id, const char *name, struct sc_endpoint *out,
+                            struct sc_diag *diag)
 {
     return sc_context(diag, sc_endpoint_parse(json_object_get(id->config, name), out, diag), "%s/config.json: \"%s\"",
                       id->dir, name);

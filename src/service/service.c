@@ -80,8 +80,8 @@ static void terminate(void *arg)
 static sc_err service_start(struct sc_service *s, const char *identity_dir, struct sc_diag *diag)
 {
     SC_TRY(sc_identity_load(identity_dir, &s->identity, diag));
-    const struct sc_tls_files files = { sc_identity_cert_path(s->identity), sc_identity_key_path(s->identity),
-                                        sc_identity_ca_path(s->identity) };
+    const struct sc_tls_files files = {sc_identity_cert_path(s->identity), sc_identity_key_path(s->identity),
+                                       sc_identity_ca_path(s->identity)};
     SC_TRY(sc_tls_new(&files, &s->tls, diag));
     SC_TRY(sc_loop_new(&s->loop, diag));
     SC_TRY(sc_metrics_new(&s->metrics));
@@ -117,9 +117,11 @@ static void print_help(const struct sc_service_definition *def)
 int sc_service_main(int argc, char **argv, const struct sc_service_definition *def)
 {
     static const struct option options[] = {
-        { "identity", required_argument, NULL, 'i' }, { "log-level", required_argument, NULL, 'l' },
-        { "help", no_argument, NULL, 'h' },           { "version", no_argument, NULL, 'V' },
-        { NULL, 0, NULL, 0 },
+        {"identity", required_argument, NULL, 'i'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
     };
     const char *identity_dir = NULL;
     enum sc_log_level level = SC_LOG_INFO;
@@ -148,8 +150,8 @@ int sc_service_main(int argc, char **argv, const struct sc_service_definition *d
     }
     sc_process_harden();
     sc_log_init(def->name, level);
-    struct sc_service s = { .def = def };
-    struct sc_diag diag = { 0 };
+    struct sc_service s = {.def = def};
+    struct sc_diag diag = {0};
     const sc_err err = service_start(&s, identity_dir, &diag);
     if (err == SC_OK) {
         sc_log(SC_LOG_INFO, "ready id=%s http_port=%u pid=%ld", sc_identity_spiffe_id(s.identity), sc_http_port(s.http),

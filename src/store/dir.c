@@ -330,7 +330,7 @@ sc_err sc_store_dir_open(const char *path, struct sc_store **out, struct sc_diag
     struct dir_store *d = calloc(1, sizeof *d);
     if (d == NULL)
         return sc_fail(diag, SC_E_NOMEM, "%s", path);
-    *d = (struct dir_store){ .base.ops = &dir_ops, .dir_fd = -1, .objects_fd = -1, .tmp_fd = -1, .lock_fd = -1 };
+    *d = (struct dir_store){.base.ops = &dir_ops, .dir_fd = -1, .objects_fd = -1, .tmp_fd = -1, .lock_fd = -1};
     pthread_mutex_init(&d->root_lock, NULL);
     d->path = strdup(path);
     const sc_err err = d->path != NULL ? dir_fill(d, diag) : sc_fail(diag, SC_E_NOMEM, "%s", path);
