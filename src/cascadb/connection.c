@@ -171,25 +171,23 @@ static sc_err ready(struct pg_connection *c)
 }
 
 /* ---- simple query: several statements, one transaction ---- */
-static sc_err simple_statement(struct pg_connection *c, struct sc_slice rest, size_t *used_out, char tag[static PG_TAG_SIZE])
+/* tag: of the statement before, on return that of this one; "" for an empty one. */
+static sc_err simple_statement(struct pg_connection *c, struct sc_slice text, char tag[static PG_TAG_SIZE])
 {
     struct pg_portal p = { .result_formats = { 0 } };
     bool more = false;
-    const enum sql_kind kind = sql_kind_of(rest);
-    sc_err err = pg_check_transaction(c, kind);
-    if (err != SC_OK)
-        return err;
-    err = sc_sql_prepare(c->session, rest, &p.own, used_out);
+    size_t used = 0;
+    if (tag[0] != '\0')
+        pg_put_command(&c->out, tag);
+    tag[0] = '\0';
+    SC_TRY(pg_check_transaction(c, sql_kind_of(text)));
+    sc_err err = sc_sql_prepare(c->session, text, &p.own, &used);
     if (err != SC_OK)
         return pg_session_failed(c, err);
-    if (tag[0] != '\0' && sc_sql_stmt_kind(p.own) != SQL_KIND_EMPTY) {
-        pg_put_command(&c->out, tag); /* of the one before */
-        tag[0] = '\0';
-    }
     p.stmt = p.own;
     if (sc_sql_param_count(p.stmt) != 0)
         err = pg_fail(&c->error, SC_E_USAGE, "42P02", "there is no parameter $1 in a simple query");
-    else if (sc_sql_stmt_kind(p.stmt) != SQL_KIND_EMPTY)
+    else
         err = pg_portal_run(c, &p, 0, true, &more, tag);
     pg_portal_deinit(&p);
     return err;
@@ -202,13 +200,15 @@ static sc_err simple_query(struct pg_connection *c, struct sc_slice text)
     sc_err err = SC_OK;
     bool any = false;
     while (err == SC_OK && at < text.size) {
-        const struct sc_slice rest = { text.ptr + at, text.size - at };
         size_t used = 0;
-        any = any || sql_kind_of(rest) != SQL_KIND_EMPTY;
-        err = simple_statement(c, rest, &used, tag);
+        const struct sc_slice first = sql_statement_first((struct sc_slice){ text.ptr + at, text.size - at }, &used);
+        if (sql_kind_of(first) != SQL_KIND_EMPTY) {
+            any = true;
+            err = simple_statement(c, first, tag);
+            SC_TRY(c->fatal ? err : SC_OK);
+        }
         if (err == SC_OK)
             at += used;
-        SC_TRY(c->fatal ? err : SC_OK);
     }
     const sc_err settled = settle(c, err == SC_OK);
     err = err != SC_OK ? err : settled;
