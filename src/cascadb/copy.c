@@ -132,8 +132,8 @@ static bool row_end_find(struct pg_copy_reader *r)
 {
     const struct pg_copy_statement *st = r->statement;
     const bool csv = st->format == PG_COPY_CSV;
-    const uint8_t *p = r->in.ptr + r->at;
     const size_t size = r->in.size - r->at;
+    const uint8_t *p = size != 0 ? r->in.ptr + r->at : NULL;
     for (; r->scanned < size; r->scanned++) {
         const uint8_t c = p[r->scanned];
         if (c == '\n')
@@ -329,9 +329,9 @@ static sc_err binary_row_read(struct pg_copy_reader *r, struct sc_reader *in, st
 
 static sc_err next_binary(struct pg_copy_reader *r, bool final, struct sc_sql_error *e)
 {
-    struct sc_reader in = sc_reader_of(sc_slice_of(r->in.ptr + r->at, r->in.size - r->at));
     if (r->in.size == r->at)
         return final ? pg_fail(e, SC_E_MALFORMED, "22P04", "unexpected end of COPY data") : SC_E_AGAIN;
+    struct sc_reader in = sc_reader_of(sc_slice_of(r->in.ptr + r->at, r->in.size - r->at));
     sc_err err = r->begun ? SC_OK : binary_head_read(&in, e);
     if (err == SC_OK) {
         r->begun = true;

@@ -27,6 +27,8 @@
 struct client {
     struct client *next;
     struct pg_server *server;
+    pthread_t thread;
+    bool done;                      /* its thread is past all else: to be joined */
     int fd;                         /* -1: closed, or closing */
     bool refused;                   /* over the limit */
     uint32_t process, key;
@@ -39,10 +41,10 @@ struct pg_server {
     int wake_fd;
     pthread_t thread;
     _Atomic bool stopping;
-    pthread_mutex_t lock; /* guards what follows, and the clients' fd and session */
-    pthread_cond_t gone;  /* a client was taken off the list */
-    struct client *clients;
-    size_t client_count;
+    pthread_mutex_t lock; /* guards what follows, and the clients' fd, session and done */
+    pthread_cond_t gone;  /* a client is done */
+    struct client *clients; /* taken off by accept_thread, or when that has ended */
+    size_t client_count;    /* not done */
     uint32_t process_next;
     struct sc_log_limiter limiter;
     struct sc_metric *connections, *connections_total, *refused_total;
@@ -246,27 +248,27 @@ static void *client_thread(void *arg)
     }
     client_close_fd(c, tls);
     pthread_mutex_lock(&s->lock);
-    struct client **at = &s->clients;
-    while (*at != c)
-        at = &(*at)->next;
-    *at = c->next;
+    c->done = true;
     s->client_count--;
     pthread_cond_signal(&s->gone);
     pthread_mutex_unlock(&s->lock);
-    free(c);
     return NULL;
 }
 
 /* ---- accepting ---- */
-static bool client_start(struct client *c)
+/* Joins the threads that are done.  The lock is held, which they do not need any more. */
+static void clients_reap(struct pg_server *s)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED); /* counted in client_count instead */
-    const bool started = pthread_create(&thread, &attr, client_thread, c) == 0;
-    pthread_attr_destroy(&attr);
-    return started;
+    for (struct client **at = &s->clients; *at != NULL;) {
+        struct client *c = *at;
+        if (!c->done) {
+            at = &c->next;
+            continue;
+        }
+        pthread_join(c->thread, NULL);
+        *at = c->next;
+        free(c);
+    }
 }
 
 static void client_add(struct pg_server *s, int fd)
@@ -276,12 +278,13 @@ static void client_add(struct pg_server *s, int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     struct client *c = calloc(1, sizeof *c);
     pthread_mutex_lock(&s->lock);
+    clients_reap(s);
     const bool room = c != NULL && s->client_count < s->opt.connections_max + REFUSAL_COUNT_MAX;
     if (room) {
         *c = (struct client){ .next = s->clients, .server = s, .fd = fd, .process = ++s->process_next };
         c->refused = s->client_count >= s->opt.connections_max;
         sc_random(&c->key, sizeof c->key);
-        if (client_start(c)) { /* it needs the lock to leave the list, which we hold */
+        if (pthread_create(&c->thread, NULL, client_thread, c) == 0) { /* it cannot be done before we leave the lock */
             s->clients = c;
             s->client_count++;
             c = NULL;
@@ -427,6 +430,8 @@ bool pg_server_stop(struct pg_server *s)
         pthread_cond_timedwait(&s->gone, &s->lock, &until);
     }
     const bool all_gone = s->client_count == 0;
+    if (all_gone)
+        clients_reap(s);
     pthread_mutex_unlock(&s->lock);
     if (all_gone)
         server_free(s);

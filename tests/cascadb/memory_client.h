@@ -11,6 +11,7 @@ struct memory_client {
     size_t piece;         /* bytes a read gives at most; 0: all */
     sc_err at_end;        /* what reading says then: SC_OK is the end of the stream */
     bool deaf;            /* writing fails */
+    int64_t statement_ms_max; /* 0: 2 s */
     struct sc_buf out;    /* from the server */
     uint32_t cancelled;   /* process of a CancelRequest */
     _Atomic bool stopping;
@@ -67,7 +68,7 @@ static inline sc_err memory_client_serve(struct memory_client *m, struct sc_sql_
     const struct pg_connection_options opt = {
         .stream = { memory_read, memory_write, m }, .db = db, .user = "spiffe://securecloud.local/test", .read_only = read_only,
         .process = 7, .key = 42, .metrics = metrics, .stopping = &m->stopping, .startup_ms_max = 1000, .idle_ms_max = 1000,
-        .write_ms_max = 1000, .statement_ms_max = 2000, .session_changed = memory_session_changed, .cancel = memory_cancel, .arg = m,
+        .write_ms_max = 1000, .statement_ms_max = m->statement_ms_max != 0 ? m->statement_ms_max : 2000, .session_changed = memory_session_changed, .cancel = memory_cancel, .arg = m,
     };
     return pg_connection_run(&opt, diag);
 }
