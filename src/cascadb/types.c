@@ -1,8 +1,7 @@
 #include "cascadb/types.h"
 
-#include <errno.h>
-#include <float.h>
-#include <math.h>
+#include "cascadb/real_text.h"
+
 #include <stdio.h>
 #include <strings.h>
 
@@ -334,47 +333,10 @@ static void put_int_text(struct sc_buf *out, int64_t v)
     sc_buf_put_bytes(out, sc_slice_of(end - n, n));
 }
 
-/* Up to three decimals, which most quantities have, without printf: exact, because dividing the same integers again
- * gives the same double. */
-static bool put_short_decimal(struct sc_buf *out, double v)
-{
-    if (!(fabs(v) < 1e12))
-        return false;
-    const double scaled = nearbyint(v * 1000);
-    if (scaled / 1000 != v || (v == 0 && signbit(v)))
-        return false;
-    char text[32];
-    char *p = text + sizeof text;
-    uint64_t n = (uint64_t)fabs(scaled);
-    unsigned decimals = (unsigned)(n % 1000);
-    if (decimals != 0) {
-        int places = 3;
-        for (; decimals % 10 == 0; decimals /= 10)
-            places--;
-        for (; places > 0; places--, decimals /= 10)
-            *--p = (char)('0' + decimals % 10);
-        *--p = '.';
-    }
-    p -= u64_text(n / 1000, p);
-    if (scaled < 0)
-        *--p = '-';
-    sc_buf_put_bytes(out, sc_slice_of(p, (size_t)(text + sizeof text - p)));
-    return true;
-}
-
 static void put_real_text(struct sc_buf *out, double v)
 {
     char text[SQL_NUMBER_TEXT_SIZE];
-    if (put_short_decimal(out, v))
-        return;
-    size_t n;
-    if (fabs(v) < FLT_MAX && (double)(float)v == v) /* readings are floats: they need all 17 digits, no use to try fewer */
-        n = (size_t)snprintf(text, sizeof text, "%.17g", v);
-    else
-        n = sql_real_text(v, text);
-    if (n > 2 && text[n - 1] == '0' && text[n - 2] == '.')
-        n -= 2;
-    sc_buf_put_bytes(out, sc_slice_of(text, n));
+    sc_buf_put_bytes(out, sc_slice_of(text, pg_real_text(v, text)));
 }
 
 static void put_bytea_text(struct sc_buf *out, struct sc_slice bytes)
