@@ -22,12 +22,13 @@ static int connect(sqlite3 *sqlite, struct sc_sql_session *s, bool columns, sqli
     struct catalog_vtab *v = sqlite3_malloc(sizeof *v);
     if (v == NULL)
         return SQLITE_NOMEM;
-    *v = (struct catalog_vtab){ .session = s, .columns = columns };
+    *v = (struct catalog_vtab){.session = s, .columns = columns};
     *out = &v->base;
     return SQLITE_OK;
 }
 
-static int connect_tables(sqlite3 *sqlite, void *arg, int argc, const char *const *argv, sqlite3_vtab **out, char **error)
+static int connect_tables(sqlite3 *sqlite, void *arg, int argc, const char *const *argv, sqlite3_vtab **out,
+                          char **error)
 {
     (void)argc;
     (void)argv;
@@ -35,7 +36,8 @@ static int connect_tables(sqlite3 *sqlite, void *arg, int argc, const char *cons
     return connect(sqlite, arg, false, out);
 }
 
-static int connect_columns(sqlite3 *sqlite, void *arg, int argc, const char *const *argv, sqlite3_vtab **out, char **error)
+static int connect_columns(sqlite3 *sqlite, void *arg, int argc, const char *const *argv, sqlite3_vtab **out,
+                           char **error)
 {
     (void)argc;
     (void)argv;
@@ -62,7 +64,7 @@ static int cursor_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
     struct catalog_cursor *c = sqlite3_malloc(sizeof *c);
     if (c == NULL)
         return SQLITE_NOMEM;
-    *c = (struct catalog_cursor){ 0 };
+    *c = (struct catalog_cursor){0};
     *out = &c->base;
     return SQLITE_OK;
 }

@@ -49,7 +49,10 @@ static sc_err fail_scratch(struct definition *d)
     const char *text = sqlite3_errmsg(d->scratch);
     const int offset = sqlite3_error_offset(d->scratch);
     const bool unsupported = (rc & 0xff) == SQLITE_AUTH;
-    const sc_err err = sql_fail(d->session, unsupported ? "0A000" : strstr(text, "duplicate") != NULL ? "42701" : "42601",
+    const sc_err err = sql_fail(d->session,
+                                unsupported                         ? "0A000"
+                                : strstr(text, "duplicate") != NULL ? "42701"
+                                                                    : "42601",
                                 "%s%s", unsupported ? "not supported in CREATE TABLE: " : "", text);
     d->session->error.position = offset >= 0 ? (size_t)offset + 1 : 0;
     return err;
@@ -112,7 +115,8 @@ static sc_err check_column(struct definition *d, const struct sql_column *c, boo
     if (hidden)
         return sql_fail(d->session, "0A000", "generated column \"%s\" is not supported", c->name);
     if (strcasecmp(collation, "BINARY") != 0)
-        return sql_fail(d->session, "0A000", "column \"%s\": collation %s is not supported, only BINARY", c->name, collation);
+        return sql_fail(d->session, "0A000", "column \"%s\": collation %s is not supported, only BINARY", c->name,
+                        collation);
     if (autoincrement)
         return sql_fail(d->session, "0A000", "AUTOINCREMENT is not supported");
     return SC_OK;
@@ -180,9 +184,9 @@ static sc_err check_constraints(struct definition *d, struct sc_slice statement)
         const char *sql;
         const char *what;
     } questions[] = {
-        { "SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'u'", "UNIQUE beyond the primary key" },
-        { "SELECT 1 FROM pragma_foreign_key_list(?1)", "FOREIGN KEY" },
-        { "SELECT 1 FROM pragma_table_list(?1) WHERE strict", "STRICT" },
+        {"SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'u'", "UNIQUE beyond the primary key"},
+        {"SELECT 1 FROM pragma_foreign_key_list(?1)", "FOREIGN KEY"},
+        {"SELECT 1 FROM pragma_table_list(?1) WHERE strict", "STRICT"},
     };
     sqlite3_int64 answer = -1;
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {
@@ -216,10 +220,11 @@ static sc_err define(struct definition *d, struct sc_slice statement, struct sql
     const bool autonumber = d->pk_count == 1 && strcasecmp(d->columns[d->pk[0]].type, "INTEGER") == 0;
     for (size_t k = 0; k < d->pk_count; k++)
         d->columns[d->pk[k]].not_null = !autonumber;
-    const struct sql_table_spec spec = { 0, d->table, d->columns, d->column_count, d->pk, d->pk_count };
-    struct sc_diag diag = { 0 };
+    const struct sql_table_spec spec = {0, d->table, d->columns, d->column_count, d->pk, d->pk_count};
+    struct sc_diag diag = {0};
     const sc_err err = sql_table_new(&spec, out, &diag);
-    return err == SC_OK ? SC_OK : sql_fail(d->session, err == SC_E_NOMEM ? "53200" : "54011", "%s", sc_diag_text(&diag, err));
+    return err == SC_OK ? SC_OK
+                        : sql_fail(d->session, err == SC_E_NOMEM ? "53200" : "54011", "%s", sc_diag_text(&diag, err));
 }
 
 sc_err sql_define(struct sc_sql_session *s, struct sc_slice statement, struct sql_table **out)

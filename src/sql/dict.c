@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define RECORD_VERSION  ((uint8_t)1)
-#define FLAG_NOT_NULL   ((uint8_t)1)
-#define FLAG_DEFAULT    ((uint8_t)2)
-#define TEXT_SIZE_MAX   ((size_t)64 << 10) /* of a declared type or default */
+#define RECORD_VERSION ((uint8_t)1)
+#define FLAG_NOT_NULL  ((uint8_t)1)
+#define FLAG_DEFAULT   ((uint8_t)2)
+#define TEXT_SIZE_MAX  ((size_t)64 << 10) /* of a declared type or default */
 
 struct sql_table *sql_table_ref(struct sql_table *t)
 {
@@ -145,7 +145,7 @@ static sc_err get_text(struct sc_reader *r, size_t size_max, struct sc_arena *ar
 
 static sc_err get_default(struct sc_reader *r, struct sc_arena *arena, struct sql_column *c)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf scratch = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf scratch = {0};
     SC_TRY(get_text(r, TEXT_SIZE_MAX, arena, &c->default_sql));
     SC_TRY(sql_tuple_get(r, &scratch, &c->default_value));
     if (c->default_value.type == SC_SQL_TEXT || c->default_value.type == SC_SQL_BLOB) {
@@ -212,7 +212,7 @@ sc_err sql_table_decode(uint32_t id, struct sc_slice record, struct sql_table **
 {
     SC_CLEANUP(sc_arena_deinit) struct sc_arena arena;
     sc_arena_init(&arena, (size_t)16 << 20);
-    struct sql_table_spec spec = { .id = id };
+    struct sql_table_spec spec = {.id = id};
     uint16_t pk[SQL_PK_COUNT_MAX];
     const sc_err err = decode(record, &arena, &spec, pk);
     if (err != SC_OK)
@@ -264,10 +264,11 @@ void sql_table_key(const struct sql_table *t, const struct sc_sql_value *values,
     for (size_t k = 0; k < t->pk_count; k++)
         sql_tuple_put(out, &values[t->pk[k]]);
     if (t->pk_count == 0)
-        sql_tuple_put(out, &(struct sc_sql_value){ .type = SC_SQL_INTEGER, .integer = hidden });
+        sql_tuple_put(out, &(struct sc_sql_value){.type = SC_SQL_INTEGER, .integer = hidden});
 }
 
-void sql_table_row(const struct sql_table *t, struct sc_slice key, const struct sc_sql_value *values, struct sc_buf *out)
+void sql_table_row(const struct sql_table *t, struct sc_slice key, const struct sc_sql_value *values,
+                   struct sc_buf *out)
 {
     struct sc_sql_value stored[SQL_COLUMN_COUNT_MAX];
     for (size_t i = 0; i < t->column_count; i++)
@@ -281,7 +282,7 @@ sc_err sql_table_key_column(const struct sql_table *t, struct sc_slice key, int 
 {
     if (key.size < SQL_KEY_ROWS_SIZE || key.ptr[0] != SQL_KEY_ROWS || sc_load_u32be(key.ptr + 1) != t->id)
         return SC_E_MALFORMED;
-    struct sc_reader r = { key.ptr + SQL_KEY_ROWS_SIZE, key.ptr + key.size };
+    struct sc_reader r = {key.ptr + SQL_KEY_ROWS_SIZE, key.ptr + key.size};
     for (int k = 0; k < pk_index; k++)
         SC_TRY(sql_tuple_skip(&r));
     SC_TRY(sql_tuple_get(&r, scratch, out));

@@ -18,11 +18,11 @@ struct sql_column {
     const char *type; /* as declared; "" without */
     enum sql_affinity affinity;
     bool not_null;
-    const char *default_sql; /* NULL: no default */
+    const char *default_sql;           /* NULL: no default */
     struct sc_sql_value default_value; /* after affinity; NULL without */
-    int pk_index;     /* place in the primary key, or -1 */
-    int stored_index; /* place in the row's value, or -1.  A key column without affinity is in both, because the key does
-                         not tell 1 from 1.0 */
+    int pk_index;                      /* place in the primary key, or -1 */
+    int stored_index; /* place in the row's value, or -1.  A key column without affinity is in both, because the key
+                         does not tell 1 from 1.0 */
 };
 
 struct sql_table {
@@ -31,11 +31,11 @@ struct sql_table {
     uint32_t id;
     const char *name;
     uint16_t column_count;
-    uint16_t pk_count;     /* 0: rows are keyed by a hidden number */
+    uint16_t pk_count; /* 0: rows are keyed by a hidden number */
     uint16_t stored_count;
     struct sql_column *columns;
     uint16_t pk[SQL_PK_COUNT_MAX]; /* column numbers in key order */
-    bool autonumber;       /* a single INTEGER PRIMARY KEY: NULL means "the next number" */
+    bool autonumber;               /* a single INTEGER PRIMARY KEY: NULL means "the next number" */
     _Atomic int64_t rows_estimate; /* -1: not looked at yet */
     _Atomic int64_t hidden_next;   /* next hidden number; 0: not looked at yet */
 };
@@ -60,15 +60,16 @@ int sql_table_column(const struct sql_table *t, const char *name);
 
 /* ---- records ---- */
 void sql_table_encode(const struct sql_table *t, struct sc_buf *out);
-sc_err sql_table_decode(uint32_t id, struct sc_slice record, struct sql_table **out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sql_table_decode(uint32_t id, struct sc_slice record, struct sql_table **out,
+                        struct sc_diag *diag) SC_MUST_CHECK;
 
 /* ---- keys ---- */
 #define SQL_KEY_DICTIONARY ((uint8_t)0x01)
 #define SQL_KEY_ROWS       ((uint8_t)0x02)
-void sql_key_state(struct sc_buf *out);                       /* dictionary: schema version and next table id */
-void sql_key_table(struct sc_buf *out, uint32_t table_id);    /* dictionary: definition */
-void sql_key_dropped(struct sc_buf *out, uint32_t table_id);  /* dictionary: rows still to be deleted */
-void sql_key_rows(struct sc_buf *out, uint32_t table_id);     /* prefix of a table's rows */
+void sql_key_state(struct sc_buf *out);                      /* dictionary: schema version and next table id */
+void sql_key_table(struct sc_buf *out, uint32_t table_id);   /* dictionary: definition */
+void sql_key_dropped(struct sc_buf *out, uint32_t table_id); /* dictionary: rows still to be deleted */
+void sql_key_rows(struct sc_buf *out, uint32_t table_id);    /* prefix of a table's rows */
 #define SQL_KEY_ROWS_SIZE ((size_t)5)
 /* Table id of a dictionary key made by sql_key_table() or sql_key_dropped(). */
 sc_err sql_key_dictionary_id(struct sc_slice key, uint32_t *id_out) SC_MUST_CHECK;
@@ -76,7 +77,8 @@ sc_err sql_key_dictionary_id(struct sc_slice key, uint32_t *id_out) SC_MUST_CHEC
 /* The key of the row with these column values (already with affinity; hidden used when there is no primary key). */
 void sql_table_key(const struct sql_table *t, const struct sc_sql_value *values, int64_t hidden, struct sc_buf *out);
 /* The value of that row; columns in declaration order. */
-void sql_table_row(const struct sql_table *t, struct sc_slice key, const struct sc_sql_value *values, struct sc_buf *out);
+void sql_table_row(const struct sql_table *t, struct sc_slice key, const struct sc_sql_value *values,
+                   struct sc_buf *out);
 /* Key column `pk_index` of a row's key. */
 sc_err sql_table_key_column(const struct sql_table *t, struct sc_slice key, int pk_index, struct sc_buf *scratch,
                             struct sc_sql_value *out) SC_MUST_CHECK;

@@ -9,11 +9,11 @@ sc_err sql_err_of_state(const char *sqlstate)
         const char *prefix;
         sc_err err;
     } map[] = {
-        { "40001", SC_E_CONFLICT },   { "23505", SC_E_EXISTS },   { "42P07", SC_E_EXISTS },  { "42P01", SC_E_NOT_FOUND },
-        { "42703", SC_E_NOT_FOUND },  { "42883", SC_E_NOT_FOUND }, { "0A", SC_E_UNSUPPORTED }, { "53200", SC_E_NOMEM },
-        { "53", SC_E_LIMIT },         { "54", SC_E_LIMIT },       { "57014", SC_E_LIMIT },   { "25006", SC_E_AUTH },
-        { "42501", SC_E_AUTH },       { "28", SC_E_AUTH },        { "XX001", SC_E_AUTH },    { "58", SC_E_IO },
-        { "XX000", SC_E_IO },
+        {"40001", SC_E_CONFLICT},  {"23505", SC_E_EXISTS},    {"42P07", SC_E_EXISTS},   {"42P01", SC_E_NOT_FOUND},
+        {"42703", SC_E_NOT_FOUND}, {"42883", SC_E_NOT_FOUND}, {"0A", SC_E_UNSUPPORTED}, {"53200", SC_E_NOMEM},
+        {"53", SC_E_LIMIT},        {"54", SC_E_LIMIT},        {"57014", SC_E_LIMIT},    {"25006", SC_E_AUTH},
+        {"42501", SC_E_AUTH},      {"28", SC_E_AUTH},         {"XX001", SC_E_AUTH},     {"58", SC_E_IO},
+        {"XX000", SC_E_IO},
     };
     for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
         if (strncmp(sqlstate, map[i].prefix, strlen(map[i].prefix)) == 0)
@@ -70,20 +70,32 @@ static const char *state_of_text(const char *text)
         const char *part;
         const char *state;
     } map[] = {
-        { "no such table", "42P01" },          { "no such column", "42703" },
-        { "has no column named", "42703" },    { "no such function", "42883" },
-        { "wrong number of arguments", "42883" }, { "syntax error", "42601" },
-        { "incomplete input", "42601" },       { "unrecognized token", "42601" },
-        { "ambiguous column name", "42702" },  { "already exists", "42P07" },
-        { "values were supplied", "42601" },   { "values for", "42601" },
-        { "duplicate column name", "42701" },  { "misuse of aggregate", "42803" },
-        { "misuse of window", "42P20" },       { "may not be modified", "42501" },
-              { "UPSERT not implemented", "0A000" },
-        { "integer overflow", "22003" },       { "no query solution", "0A000" },
-        { "not available on virtual", "0A000" },
-        { "do not have the same number", "42601" }, { "may not be", "0A000" },
-        { "too many", "54000" },               { "too large", "54000" },
-        { "not authorized", "42501" },         { "prohibited", "42501" },
+        {"no such table", "42P01"},
+        {"no such column", "42703"},
+        {"has no column named", "42703"},
+        {"no such function", "42883"},
+        {"wrong number of arguments", "42883"},
+        {"syntax error", "42601"},
+        {"incomplete input", "42601"},
+        {"unrecognized token", "42601"},
+        {"ambiguous column name", "42702"},
+        {"already exists", "42P07"},
+        {"values were supplied", "42601"},
+        {"values for", "42601"},
+        {"duplicate column name", "42701"},
+        {"misuse of aggregate", "42803"},
+        {"misuse of window", "42P20"},
+        {"may not be modified", "42501"},
+        {"UPSERT not implemented", "0A000"},
+        {"integer overflow", "22003"},
+        {"no query solution", "0A000"},
+        {"not available on virtual", "0A000"},
+        {"do not have the same number", "42601"},
+        {"may not be", "0A000"},
+        {"too many", "54000"},
+        {"too large", "54000"},
+        {"not authorized", "42501"},
+        {"prohibited", "42501"},
     };
     for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
         if (strstr(text, map[i].part) != NULL)

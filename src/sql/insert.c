@@ -28,7 +28,8 @@ static bool find_verb(struct sql_lexer *lx, struct sql_token *verb_out)
 static size_t param_number(struct sql_token t)
 {
     size_t n = 0;
-    if (t.kind != SQL_TOKEN_PARAM || t.text.size < 2 || t.text.size > 6 || (t.text.ptr[0] != '?' && t.text.ptr[0] != '$'))
+    if (t.kind != SQL_TOKEN_PARAM || t.text.size < 2 || t.text.size > 6 ||
+        (t.text.ptr[0] != '?' && t.text.ptr[0] != '$'))
         return 0;
     for (size_t i = 1; i < t.text.size; i++) {
         if (t.text.ptr[i] < '0' || t.text.ptr[i] > '9')
@@ -82,7 +83,7 @@ static void omit(struct sql_insert *in, size_t column, bool omitted)
     if (omitted)
         in->omitted[column / 8] |= (uint8_t)(1u << column % 8);
     else
-        in->omitted[column / 8] &= (uint8_t)~(1u << column % 8);
+        in->omitted[column / 8] &= (uint8_t) ~(1u << column % 8);
 }
 
 /* "(a, b, c)", the parenthesis already read; an unknown name ends the look: SQLite will say so itself. */
@@ -135,7 +136,7 @@ sc_err sql_insert_look(struct sc_sql_session *s, struct sc_slice statement, stru
     struct sql_table *table = sql_schema_find(s, name);
     if (table == NULL)
         return SC_OK;
-    struct sql_insert in = { .table = table };
+    struct sql_insert in = {.table = table};
     if (sql_token_is(t, "AS")) {
         sql_lex(&lx);
         t = sql_lex(&lx);
@@ -167,7 +168,7 @@ void sql_insert_deinit(struct sql_insert *in)
 {
     sql_table_unref(in->table);
     free(in->param_column);
-    *in = (struct sql_insert){ 0 };
+    *in = (struct sql_insert){0};
 }
 
 bool sql_insert_do_nothing(struct sc_slice statement, struct sc_buf *out)

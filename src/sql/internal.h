@@ -44,23 +44,23 @@ struct sc_sql_session {
     /* transaction */
     enum sql_tx_kind tx;
     bool tx_failed;
-    struct sc_kvs_txn *txn;            /* NULL when tx is SQL_TX_NONE */
-    struct sc_kvs_snapshot *snapshot;  /* what reading statements outside transactions see */
-    struct sql_table **written;        /* tables this transaction wrote: a drop of one must fail the commit */
+    struct sc_kvs_txn *txn;           /* NULL when tx is SQL_TX_NONE */
+    struct sc_kvs_snapshot *snapshot; /* what reading statements outside transactions see */
+    struct sql_table **written;       /* tables this transaction wrote: a drop of one must fail the commit */
     size_t written_count;
     size_t tx_size;
     struct sql_savepoint *savepoints;
     size_t savepoint_count;
 
     /* statements */
-    unsigned active;          /* executions begun and not finished */
+    unsigned active;             /* executions begun and not finished */
     struct sc_sql_stmt *running; /* the one inside sqlite3_step() */
     size_t statement_mark;
     struct sql_rowids rowids;
     _Atomic bool cancelled;
-    int64_t deadline_us;      /* 0: none */
+    int64_t deadline_us; /* 0: none */
 
-    bool failed;              /* error is that of the call in progress */
+    bool failed; /* error is that of the call in progress */
     struct sc_sql_error error;
 
     struct sc_buf key, other_key, row; /* scratch of writes */
@@ -71,7 +71,7 @@ struct sc_sql_session {
 struct sql_insert {
     struct sql_table *table; /* NULL: not understood, or no INSERT */
     uint8_t omitted[SQL_COLUMN_COUNT_MAX / 8];
-    uint16_t *param_column;  /* [n - 1] = column + 1, 0 unknown */
+    uint16_t *param_column; /* [n - 1] = column + 1, 0 unknown */
     size_t param_count;
 };
 
@@ -83,14 +83,14 @@ struct sc_sql_stmt {
     sqlite3_stmt *sqlite; /* NULL for what the front end does itself */
     bool read_only;
     bool executing;
-    bool do_nothing;      /* ON CONFLICT DO NOTHING: ignores duplicates, not NULLs */
+    bool do_nothing; /* ON CONFLICT DO NOTHING: ignores duplicates, not NULLs */
     uint64_t schema_version;
     struct sql_insert insert;
-    size_t param_count;   /* the highest number */
-    int *params;          /* [n - 1] = SQLite's index of parameter n, 0: does not occur */
-    size_t insert_shift;  /* bytes that " OR IGNORE" moved what follows */
+    size_t param_count;  /* the highest number */
+    int *params;         /* [n - 1] = SQLite's index of parameter n, 0: does not occur */
+    size_t insert_shift; /* bytes that " OR IGNORE" moved what follows */
     size_t insert_shift_at;
-    int64_t changes;      /* -1: a COMMIT that rolled back */
+    int64_t changes; /* -1: a COMMIT that rolled back */
 };
 
 /* ---- errors (error.c) ---- */

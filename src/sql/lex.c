@@ -41,7 +41,7 @@ static bool skip_blanks(struct sql_lexer *lx)
 
 static struct sql_token token(enum sql_token_kind kind, const uint8_t *from, struct sql_lexer *lx)
 {
-    return (struct sql_token){ kind, sc_slice_of(from, (size_t)(lx->cur - from)) };
+    return (struct sql_token){kind, sc_slice_of(from, (size_t)(lx->cur - from))};
 }
 
 /* cur is behind the opening quote; a doubled closing quote stands for itself (not for ']'). */
@@ -159,8 +159,8 @@ static enum sql_kind kind_of_with(struct sql_lexer *lx)
     static const struct {
         const char *word;
         enum sql_kind kind;
-    } verbs[] = { { "SELECT", SQL_KIND_SELECT }, { "VALUES", SQL_KIND_SELECT }, { "INSERT", SQL_KIND_INSERT },
-                  { "REPLACE", SQL_KIND_INSERT }, { "UPDATE", SQL_KIND_UPDATE }, { "DELETE", SQL_KIND_DELETE } };
+    } verbs[] = {{"SELECT", SQL_KIND_SELECT},  {"VALUES", SQL_KIND_SELECT}, {"INSERT", SQL_KIND_INSERT},
+                 {"REPLACE", SQL_KIND_INSERT}, {"UPDATE", SQL_KIND_UPDATE}, {"DELETE", SQL_KIND_DELETE}};
     int depth = 0;
     for (struct sql_token t = sql_lex(lx); t.kind != SQL_TOKEN_END && t.kind != SQL_TOKEN_BROKEN; t = sql_lex(lx)) {
         depth += sql_token_is_punct(t, '(') - sql_token_is_punct(t, ')');
@@ -185,15 +185,15 @@ enum sql_kind sql_kind_of(struct sc_slice statement)
         const char *word;
         enum sql_kind kind;
     } firsts[] = {
-        { "SELECT", SQL_KIND_SELECT },       { "VALUES", SQL_KIND_SELECT },      { "INSERT", SQL_KIND_INSERT },
-        { "REPLACE", SQL_KIND_INSERT },      { "UPDATE", SQL_KIND_UPDATE },      { "DELETE", SQL_KIND_DELETE },
-        { "EXPLAIN", SQL_KIND_EXPLAIN },     { "BEGIN", SQL_KIND_BEGIN },        { "START", SQL_KIND_BEGIN },
-        { "COMMIT", SQL_KIND_COMMIT },       { "END", SQL_KIND_COMMIT },         { "ABORT", SQL_KIND_ROLLBACK },
-        { "SAVEPOINT", SQL_KIND_SAVEPOINT }, { "RELEASE", SQL_KIND_RELEASE },    { "SET", SQL_KIND_SET },
-        { "SHOW", SQL_KIND_SHOW },           { "COPY", SQL_KIND_COPY },          { "ANALYZE", SQL_KIND_NOTHING },
-        { "VACUUM", SQL_KIND_NOTHING },      { "DISCARD", SQL_KIND_NOTHING },    { "RESET", SQL_KIND_NOTHING },
-        { "CHECKPOINT", SQL_KIND_NOTHING },  { "ALTER", SQL_KIND_UNSUPPORTED },  { "PRAGMA", SQL_KIND_UNSUPPORTED },
-        { "ATTACH", SQL_KIND_UNSUPPORTED },  { "DETACH", SQL_KIND_UNSUPPORTED }, { "REINDEX", SQL_KIND_UNSUPPORTED },
+        {"SELECT", SQL_KIND_SELECT},       {"VALUES", SQL_KIND_SELECT},      {"INSERT", SQL_KIND_INSERT},
+        {"REPLACE", SQL_KIND_INSERT},      {"UPDATE", SQL_KIND_UPDATE},      {"DELETE", SQL_KIND_DELETE},
+        {"EXPLAIN", SQL_KIND_EXPLAIN},     {"BEGIN", SQL_KIND_BEGIN},        {"START", SQL_KIND_BEGIN},
+        {"COMMIT", SQL_KIND_COMMIT},       {"END", SQL_KIND_COMMIT},         {"ABORT", SQL_KIND_ROLLBACK},
+        {"SAVEPOINT", SQL_KIND_SAVEPOINT}, {"RELEASE", SQL_KIND_RELEASE},    {"SET", SQL_KIND_SET},
+        {"SHOW", SQL_KIND_SHOW},           {"COPY", SQL_KIND_COPY},          {"ANALYZE", SQL_KIND_NOTHING},
+        {"VACUUM", SQL_KIND_NOTHING},      {"DISCARD", SQL_KIND_NOTHING},    {"RESET", SQL_KIND_NOTHING},
+        {"CHECKPOINT", SQL_KIND_NOTHING},  {"ALTER", SQL_KIND_UNSUPPORTED},  {"PRAGMA", SQL_KIND_UNSUPPORTED},
+        {"ATTACH", SQL_KIND_UNSUPPORTED},  {"DETACH", SQL_KIND_UNSUPPORTED}, {"REINDEX", SQL_KIND_UNSUPPORTED},
     };
     struct sql_lexer lx = sql_lexer_of(statement);
     struct sql_token t = sql_lex(&lx);

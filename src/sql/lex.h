@@ -25,7 +25,7 @@ struct sql_lexer {
 };
 static inline struct sql_lexer sql_lexer_of(struct sc_slice s)
 {
-    return (struct sql_lexer){ s.ptr, s.ptr + s.size };
+    return (struct sql_lexer){s.ptr, s.ptr + s.size};
 }
 /* The next token; blanks and comments are stepped over. */
 struct sql_token sql_lex(struct sql_lexer *lx);

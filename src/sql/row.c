@@ -16,8 +16,8 @@ enum {
     KIND_BLOB,
     KIND_COUNT
 };
-static const uint8_t kind_size[16] = { [KIND_INT1] = 1, [KIND_INT2] = 2, [KIND_INT3] = 3, [KIND_INT4] = 4,
-                                       [KIND_INT6] = 6, [KIND_INT8] = 8, [KIND_F32] = 4,  [KIND_F64] = 8 };
+static const uint8_t kind_size[16] = {[KIND_INT1] = 1, [KIND_INT2] = 2, [KIND_INT3] = 3, [KIND_INT4] = 4,
+                                      [KIND_INT6] = 6, [KIND_INT8] = 8, [KIND_F32] = 4,  [KIND_F64] = 8};
 
 /* FNV-1a over the key.  It finds rows that *we* filed under a wrong name; against others the engine's authentication
  * stands. */
@@ -34,12 +34,12 @@ static uint8_t integer_kind(int64_t v)
     const uint64_t m = (uint64_t)(v < 0 ? ~v : v); /* magnitude without the sign bit */
     if (m <= 1 && v >= 0)
         return v == 0 ? KIND_ZERO : KIND_ONE;
-    return m < 1u << 7                ? KIND_INT1
-           : m < 1u << 15             ? KIND_INT2
-           : m < 1u << 23             ? KIND_INT3
-           : m < 1u << 31             ? KIND_INT4
-           : m < (uint64_t)1 << 47    ? KIND_INT6
-                                      : KIND_INT8;
+    return m < 1u << 7             ? KIND_INT1
+           : m < 1u << 15          ? KIND_INT2
+           : m < 1u << 23          ? KIND_INT3
+           : m < 1u << 31          ? KIND_INT4
+           : m < (uint64_t)1 << 47 ? KIND_INT6
+                                   : KIND_INT8;
 }
 
 static bool fits_f32(double v)
@@ -140,7 +140,7 @@ static sc_err locate(struct sql_row *row, size_t i)
         if (kind >= KIND_COUNT)
             return SC_E_MALFORMED;
         if (kind == KIND_TEXT || kind == KIND_BLOB) {
-            struct sc_reader r = { row->bytes.ptr + at, row->bytes.ptr + row->bytes.size };
+            struct sc_reader r = {row->bytes.ptr + at, row->bytes.ptr + row->bytes.size};
             struct sc_slice s;
             SC_TRY(sc_reader_get_lvar(&r, &s));
             row->offset[row->known + 1] = (uint32_t)(r.cur - row->bytes.ptr);
@@ -183,7 +183,7 @@ sc_err sql_row_get(struct sql_row *row, size_t i, struct sc_sql_value *out)
         return SC_E_NOT_FOUND;
     SC_TRY(locate(row, i));
     const uint8_t kind = kind_at(row, i);
-    struct sc_reader r = { row->bytes.ptr + row->offset[i], row->bytes.ptr + row->offset[i + 1] };
+    struct sc_reader r = {row->bytes.ptr + row->offset[i], row->bytes.ptr + row->offset[i + 1]};
     struct sc_slice s;
     switch (kind) {
     case KIND_NULL:

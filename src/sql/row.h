@@ -14,9 +14,9 @@ void sql_row_encode(struct sc_buf *out, uint32_t table_id, struct sc_slice key, 
 
 struct sql_row {
     struct sc_slice bytes;
-    const uint8_t *types;      /* one nibble a column */
-    size_t count;              /* columns in this row */
-    size_t known;              /* columns whose place is known */
+    const uint8_t *types; /* one nibble a column */
+    size_t count;         /* columns in this row */
+    size_t known;         /* columns whose place is known */
     uint32_t offset[SQL_COLUMN_COUNT_MAX + 1];
 };
 /* Checks the head: version, table, key.  SC_E_MALFORMED names in diag what is wrong.  row borrows bytes. */

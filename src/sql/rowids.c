@@ -4,7 +4,7 @@
 
 void sql_rowids_init(struct sql_rowids *r)
 {
-    *r = (struct sql_rowids){ 0 };
+    *r = (struct sql_rowids){0};
     sc_arena_init(&r->arena, KEYS_SIZE_MAX);
 }
 

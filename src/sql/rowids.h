@@ -12,8 +12,8 @@ struct sql_rowids {
     struct sc_arena arena;
     struct sc_slice *keys; /* [rowid - 1] */
     size_t count, capacity;
-    uint32_t *slots;       /* open addressing; rowid, 0 = free */
-    size_t slot_count;     /* a power of two */
+    uint32_t *slots;   /* open addressing; rowid, 0 = free */
+    size_t slot_count; /* a power of two */
 };
 void sql_rowids_init(struct sql_rowids *r);
 void sql_rowids_deinit(struct sql_rowids *r);

@@ -3,9 +3,9 @@
 
 #include <strings.h>
 
-#define ESTIMATE_PROBE    2000
-#define ESTIMATE_MANY     1000000
-#define DROP_BATCH_COUNT  10000
+#define ESTIMATE_PROBE   2000
+#define ESTIMATE_MANY    1000000
+#define DROP_BATCH_COUNT 10000
 
 /* ---- the database's list ---- */
 static sc_err list_add(struct sc_sql_db *db, struct sql_table *t)
@@ -41,8 +41,8 @@ static void encode_state(uint64_t version, uint32_t next, struct sc_buf *out)
 
 static sc_err load_state(struct sc_sql_db *db, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf value = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf value = {0};
     uint64_t version;
     db->table_id_next = 1;
     db->schema_version = 1;
@@ -65,13 +65,13 @@ static sc_err each_record(struct sc_sql_db *db, void (*key_of)(struct sc_buf *, 
                           sc_err (*each)(struct sc_sql_db *, uint32_t, struct sc_slice, struct sc_diag *),
                           struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf bounds = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf bounds = {0};
     key_of(&bounds, 0);
     const size_t size = bounds.size;
     key_of(&bounds, UINT32_MAX);
     sc_buf_put_u8(&bounds, 0xff);
     SC_TRY(sc_buf_status(&bounds));
-    const struct sc_kvs_range range = { sc_slice_of(bounds.ptr, size), sc_slice_of(bounds.ptr + size, size + 1) };
+    const struct sc_kvs_range range = {sc_slice_of(bounds.ptr, size), sc_slice_of(bounds.ptr + size, size + 1)};
     struct sc_kvs_iter *it = NULL;
     bool valid = false;
     SC_TRY(sc_kvs_iter_new(db->kvs, NULL, &range, &it, diag));
@@ -99,17 +99,18 @@ static sc_err load_table(struct sc_sql_db *db, uint32_t id, struct sc_slice reco
     return SC_OK;
 }
 
-/* Deletes the rows of a dropped table batch by batch, then its mark.  A crash in between is finished at the next open. */
+/* Deletes the rows of a dropped table batch by batch, then its mark.  A crash in between is finished at the next open.
+ */
 static sc_err delete_batch(struct sc_sql_db *db, uint32_t id, bool *done_out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf bounds = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf bounds = {0};
     sql_key_rows(&bounds, id);
     sql_key_rows(&bounds, id);
     sc_buf_put_u8(&bounds, 0xff);
     sql_key_dropped(&bounds, id);
     SC_TRY(sc_buf_status(&bounds));
-    const struct sc_kvs_range range = { sc_slice_of(bounds.ptr, SQL_KEY_ROWS_SIZE),
-                                        sc_slice_of(bounds.ptr + SQL_KEY_ROWS_SIZE, SQL_KEY_ROWS_SIZE + 1) };
+    const struct sc_kvs_range range = {sc_slice_of(bounds.ptr, SQL_KEY_ROWS_SIZE),
+                                       sc_slice_of(bounds.ptr + SQL_KEY_ROWS_SIZE, SQL_KEY_ROWS_SIZE + 1)};
     const size_t mark_at = 2 * SQL_KEY_ROWS_SIZE + 1;
     struct sc_kvs_iter *it = NULL;
     struct sc_kvs_txn *txn = NULL;
@@ -154,11 +155,11 @@ sc_err sql_schema_load(struct sc_sql_db *db, struct sc_diag *diag)
 static sc_err write_change(struct sc_sql_db *db, uint32_t id, const struct sql_table *t, uint32_t next,
                            struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf mark = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf state_key = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf state = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf mark = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf state_key = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf state = {0};
     sql_key_table(&key, id);
     sql_key_dropped(&mark, id);
     sql_key_state(&state_key);
@@ -202,7 +203,7 @@ static sc_err create(struct sc_sql_session *s, struct sql_table **t, bool if_not
     struct sc_sql_db *db = s->db;
     if (list_find(db, (*t)->name) >= 0)
         return if_not_exists ? SC_OK : sql_fail(s, "42P07", "table \"%s\" already exists", (*t)->name);
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     (*t)->id = db->table_id_next;
     if (list_add(db, *t) != SC_OK)
         return sql_fail(s, "53200", "out of memory");
@@ -268,7 +269,7 @@ sc_err sql_schema_drop(struct sc_sql_session *s, struct sc_sql_stmt *st)
     struct sc_sql_db *db = s->db;
     const struct sc_slice text = sc_slice_of(st->text, st->text_size);
     char name[SQL_NAME_SIZE_MAX];
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     SC_TRY(drop_name(s, text, name));
     SC_TRY(ddl_begin(s));
     pthread_rwlock_wrlock(&db->lock);
@@ -373,16 +374,16 @@ int64_t sql_rows_estimate(struct sc_sql_session *s, struct sql_table *t)
     int64_t n = atomic_load(&t->rows_estimate);
     if (n >= 0)
         return n;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf bounds = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf bounds = {0};
     sql_key_rows(&bounds, t->id);
     sql_key_rows(&bounds, t->id);
     sc_buf_put_u8(&bounds, SQL_TUPLE_AFTER);
     if (sc_buf_status(&bounds) != SC_OK)
         return ESTIMATE_MANY;
-    const struct sc_kvs_range range = { sc_slice_of(bounds.ptr, SQL_KEY_ROWS_SIZE),
-                                        sc_slice_of(bounds.ptr + SQL_KEY_ROWS_SIZE, SQL_KEY_ROWS_SIZE + 1) };
+    const struct sc_kvs_range range = {sc_slice_of(bounds.ptr, SQL_KEY_ROWS_SIZE),
+                                       sc_slice_of(bounds.ptr + SQL_KEY_ROWS_SIZE, SQL_KEY_ROWS_SIZE + 1)};
     struct sc_kvs_iter *it = NULL;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     bool valid = false;
     if (sc_kvs_iter_new(s->db->kvs, NULL, &range, &it, &diag) != SC_OK)
         return ESTIMATE_MANY;

@@ -55,7 +55,7 @@ void sc_sql_heap_limit_set(int64_t bytes)
 /* What reaches SQLite may read, write rows and call functions; its own schema is ours alone. */
 static int authorize(void *arg, int action, const char *a, const char *b, const char *dbname, const char *trigger)
 {
-    static const char *const refused[] = { "load_extension", "fts3_tokenizer", "readfile", "writefile", "edit" };
+    static const char *const refused[] = {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"};
     const struct sc_sql_session *s = arg;
     (void)a;
     (void)dbname;
@@ -90,8 +90,9 @@ static void version_function(sqlite3_context *ctx, int argc, sqlite3_value **arg
 {
     (void)argc;
     (void)argv;
-    sqlite3_result_text(ctx, "CascaDB " SC_VERSION " (SecureCloud; SQLite " SQLITE_VERSION "; PostgreSQL wire protocol 3)", -1,
-                        SQLITE_STATIC);
+    sqlite3_result_text(ctx,
+                        "CascaDB " SC_VERSION " (SecureCloud; SQLite " SQLITE_VERSION "; PostgreSQL wire protocol 3)",
+                        -1, SQLITE_STATIC);
 }
 
 static void database_function(sqlite3_context *ctx, int argc, sqlite3_value **argv)
@@ -104,9 +105,9 @@ static void database_function(sqlite3_context *ctx, int argc, sqlite3_value **ar
 static sc_err connection_open(struct sc_sql_session *s)
 {
     static const int limits[][2] = {
-        { SQLITE_LIMIT_SQL_LENGTH, (int)SQL_TEXT_SIZE_MAX }, { SQLITE_LIMIT_LENGTH, (int)SC_KVS_VALUE_SIZE_MAX },
-        { SQLITE_LIMIT_VARIABLE_NUMBER, PARAM_NUMBER_MAX },  { SQLITE_LIMIT_ATTACHED, 0 },
-        { SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000 },          { SQLITE_LIMIT_WORKER_THREADS, 0 },
+        {SQLITE_LIMIT_SQL_LENGTH, (int)SQL_TEXT_SIZE_MAX}, {SQLITE_LIMIT_LENGTH, (int)SC_KVS_VALUE_SIZE_MAX},
+        {SQLITE_LIMIT_VARIABLE_NUMBER, PARAM_NUMBER_MAX},  {SQLITE_LIMIT_ATTACHED, 0},
+        {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000},          {SQLITE_LIMIT_WORKER_THREADS, 0},
     };
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_MEMORY;
     if (sqlite3_open_v2(":memory:", &s->sqlite, flags, NULL) != SQLITE_OK)
@@ -190,6 +191,12 @@ enum sc_sql_tx sc_sql_session_tx(const struct sc_sql_session *s)
     return s->tx != SQL_TX_EXPLICIT ? SC_SQL_TX_NONE : s->tx_failed ? SC_SQL_TX_FAILED : SC_SQL_TX_OPEN;
 }
 
+void sc_sql_session_spoil(struct sc_sql_session *s)
+{
+    if (s->tx == SQL_TX_EXPLICIT)
+        s->tx_failed = true;
+}
+
 sc_err sc_sql_session_settle(struct sc_sql_session *s, bool commit)
 {
     s->failed = false;
@@ -240,7 +247,7 @@ static sc_err map_params(struct sc_sql_stmt *st)
 static sc_err prepare_sqlite(struct sc_sql_stmt *st)
 {
     struct sc_sql_session *s = st->session;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf rewritten = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf rewritten = {0};
     struct sc_slice text = sc_slice_of(st->text, st->text_size);
     if (st->kind == SQL_KIND_INSERT && sql_insert_do_nothing(text, &rewritten)) {
         SC_TRY(sc_buf_status(&rewritten));
@@ -309,7 +316,6 @@ sc_err sc_sql_prepare(struct sc_sql_session *s, struct sc_slice text, struct sc_
     const struct sc_slice first = sql_statement_first(text, &used);
     SC_CLEANUP(sc_sql_stmt_freep) struct sc_sql_stmt *st = calloc(1, sizeof *st);
     if (st == NULL || (st->text = malloc(first.size + 1)) == NULL) {
-        sc_ignore(SC_E_NOMEM);
         if (st != NULL)
             st->session = s;
         return sql_fail(s, "53200", "out of memory");
@@ -319,7 +325,11 @@ sc_err sc_sql_prepare(struct sc_sql_session *s, struct sc_slice text, struct sc_
     st->text_size = first.size;
     st->session = s;
     st->kind = sql_kind_of(first);
-    SC_TRY(prepare(st));
+    const sc_err err = prepare(st);
+    if (err != SC_OK) {
+        sc_sql_session_spoil(s);
+        return err;
+    }
     *out = SC_TAKE(st);
     *used_out = used;
     return SC_OK;
@@ -438,7 +448,8 @@ sc_err sc_sql_bind(struct sc_sql_stmt *st, size_t n, const struct sc_sql_value *
         rc = sqlite3_bind_double(st->sqlite, i, v->real);
         break;
     case SC_SQL_TEXT:
-        rc = sqlite3_bind_text64(st->sqlite, i, (const char *)v->bytes.ptr, v->bytes.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+        rc = sqlite3_bind_text64(st->sqlite, i, (const char *)v->bytes.ptr, v->bytes.size, SQLITE_TRANSIENT,
+                                 SQLITE_UTF8);
         break;
     case SC_SQL_BLOB:
         rc = sqlite3_bind_blob64(st->sqlite, i, v->bytes.ptr, v->bytes.size, SQLITE_TRANSIENT);
@@ -449,7 +460,8 @@ sc_err sc_sql_bind(struct sc_sql_stmt *st, size_t n, const struct sc_sql_value *
 
 static bool allowed_when_failed(enum sql_kind kind)
 {
-    return kind == SQL_KIND_ROLLBACK || kind == SQL_KIND_ROLLBACK_TO || kind == SQL_KIND_COMMIT || kind == SQL_KIND_EMPTY;
+    return kind == SQL_KIND_ROLLBACK || kind == SQL_KIND_ROLLBACK_TO || kind == SQL_KIND_COMMIT ||
+           kind == SQL_KIND_EMPTY;
 }
 
 static sc_err check_may_run(struct sc_sql_session *s, enum sql_kind kind, bool read_only)
@@ -582,7 +594,7 @@ sc_err sc_sql_exec(struct sc_sql_session *s, const char *text)
         SC_TRY(sc_sql_prepare(s, rest, &st, &used));
         while (row)
             SC_TRY(sc_sql_step(st, &row));
-        rest = (struct sc_slice){ rest.ptr + used, rest.size - used };
+        rest = (struct sc_slice){rest.ptr + used, rest.size - used};
     }
     return SC_OK;
 }
@@ -602,7 +614,7 @@ struct sc_sql_bulk {
 static sc_err bulk_columns(struct sc_sql_bulk *b, const char *const *columns, size_t column_count)
 {
     struct sc_sql_session *s = b->session;
-    bool named[SQL_COLUMN_COUNT_MAX] = { false };
+    bool named[SQL_COLUMN_COUNT_MAX] = {false};
     b->column_count = columns != NULL ? column_count : b->table->column_count;
     if (b->column_count > SQL_COLUMN_COUNT_MAX)
         return sql_fail(s, "54011", "too many columns");
@@ -672,8 +684,8 @@ sc_err sc_sql_bulk_row(struct sc_sql_bulk *b, const struct sc_sql_value *values)
     memcpy(row, b->defaults, b->table->column_count * sizeof *row);
     for (size_t i = 0; i < b->column_count; i++)
         row[b->columns[i]] = values[i];
-    const sc_err err = progress(s) ? sql_fail_sqlite(s, SQLITE_INTERRUPT)
-                                   : sql_row_insert(s, b->table, row, SQL_CONFLICT_FAIL, NULL);
+    const sc_err err =
+        progress(s) ? sql_fail_sqlite(s, SQLITE_INTERRUPT) : sql_row_insert(s, b->table, row, SQL_CONFLICT_FAIL, NULL);
     b->failed = b->failed || err != SC_OK;
     b->rows += err == SC_OK;
     return err;

@@ -1,8 +1,8 @@
 /* sql/sql.h - CascaDB: SQL over the Secure KVS.
  *
- * SQLite parses, plans and runs; each table is a virtual table whose rows live in the KVS (docs/services/cascadb.md says
- * which SQL is offered).  A sc_sql_db is thread-safe; a session with its statements belongs to one thread at a time,
- * except sc_sql_session_cancel().  Statements are freed before their session, sessions before the db.
+ * SQLite parses, plans and runs; each table is a virtual table whose rows live in the KVS (docs/services/cascadb.md
+ * says which SQL is offered).  A sc_sql_db is thread-safe; a session with its statements belongs to one thread at a
+ * time, except sc_sql_session_cancel().  Statements are freed before their session, sessions before the db.
  *
  * Errors: the sc_err says what a caller can do, sc_sql_session_error() has SQLSTATE, text and place for a human:
  *   SC_E_CONFLICT   40001  another transaction won: start over
@@ -39,7 +39,7 @@ struct sc_sql_session_options {
     /* false: each statement outside BEGIN..COMMIT commits by itself.  true: such statements share one transaction until
      * sc_sql_session_settle() - what a PostgreSQL pipeline expects, and what makes it fast. */
     bool deferred_commit;
-    int64_t statement_ms_max;   /* 0: no limit */
+    int64_t statement_ms_max;    /* 0: no limit */
     size_t transaction_size_max; /* bytes of keys and values written; 0: 256 MiB */
 };
 struct sc_sql_session;
@@ -53,6 +53,8 @@ void sc_sql_session_cancel(struct sc_sql_session *s);
 
 enum sc_sql_tx { SC_SQL_TX_NONE, SC_SQL_TX_OPEN, SC_SQL_TX_FAILED }; /* of explicit transactions */
 enum sc_sql_tx sc_sql_session_tx(const struct sc_sql_session *s);
+/* An error outside the session (a malformed parameter, say) spoils an open BEGIN..COMMIT as one inside does. */
+void sc_sql_session_spoil(struct sc_sql_session *s);
 /* Ends the transaction of deferred_commit, durably when commit; does nothing inside BEGIN..COMMIT. */
 sc_err sc_sql_session_settle(struct sc_sql_session *s, bool commit) SC_MUST_CHECK;
 
@@ -60,8 +62,8 @@ sc_err sc_sql_session_settle(struct sc_sql_session *s, bool commit) SC_MUST_CHEC
 struct sc_sql_stmt;
 /* Prepares the first statement of text; *used_out = bytes consumed, its semicolon included.  A text without a statement
  * gives one of kind SQL_KIND_EMPTY. */
-sc_err sc_sql_prepare(struct sc_sql_session *s, struct sc_slice text, struct sc_sql_stmt **out, size_t *used_out)
-    SC_MUST_CHECK;
+sc_err sc_sql_prepare(struct sc_sql_session *s, struct sc_slice text, struct sc_sql_stmt **out,
+                      size_t *used_out) SC_MUST_CHECK;
 void sc_sql_stmt_free(struct sc_sql_stmt *st); /* NULL is fine; an unfinished one is finished first */
 void sc_sql_stmt_freep(struct sc_sql_stmt **st);
 enum sql_kind sc_sql_stmt_kind(const struct sc_sql_stmt *st);

@@ -74,7 +74,7 @@ static void put_escaped(struct sc_buf *key, uint8_t tag, struct sc_slice s)
         sc_buf_put_bytes(key, sc_slice_of(s.ptr, n));
         if (nul != NULL)
             sc_buf_put_u8(key, 0xff);
-        s = (struct sc_slice){ s.ptr + n, s.size - n };
+        s = (struct sc_slice){s.ptr + n, s.size - n};
     }
     sc_buf_put_u8(key, 0);
 }

@@ -1,8 +1,9 @@
-/* sql/tuple.h - values as key bytes whose bytewise order is SQL's order: NULL < numbers < text < blob, integers and reals
- * in one numeric order, text and blobs bytewise (collation BINARY).  docs/formats/cascadb.md has the format.
+/* sql/tuple.h - values as key bytes whose bytewise order is SQL's order: NULL < numbers < text < blob, integers and
+ * reals in one numeric order, text and blobs bytewise (collation BINARY).  docs/formats/cascadb.md has the format.
  *
- * An encoding tells its own end, given that what follows is a tag or nothing.  SQL_TUPLE_AFTER sorts behind whatever may follow a complete value:
- * `prefix SQL_TUPLE_AFTER` is the exclusive upper bound of all keys that begin with the values in prefix. */
+ * An encoding tells its own end, given that what follows is a tag or nothing.  SQL_TUPLE_AFTER sorts behind whatever
+ * may follow a complete value: `prefix SQL_TUPLE_AFTER` is the exclusive upper bound of all keys that begin with the
+ * values in prefix. */
 #ifndef SC_SQL_TUPLE_H
 #define SC_SQL_TUPLE_H
 

@@ -58,7 +58,7 @@ sc_err sql_tx_commit(struct sc_sql_session *s)
 {
     if (s->tx == SQL_TX_NONE)
         return SC_OK;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     pthread_rwlock_rdlock(&s->db->lock);
     const struct sql_table *gone = dropped_table(s);
     sc_err err = SC_OK;
@@ -103,10 +103,11 @@ sc_err sql_tx_wrote(struct sc_sql_session *s, struct sql_table *t, size_t size)
 
 /* ---- SAVEPOINT and its like ---- */
 /* The name: the last word of SAVEPOINT x, RELEASE [SAVEPOINT] x, ROLLBACK [TRANSACTION|WORK] TO [SAVEPOINT] x. */
-static sc_err savepoint_name(struct sc_sql_session *s, const struct sc_sql_stmt *st, char name[static SQL_NAME_SIZE_MAX])
+static sc_err savepoint_name(struct sc_sql_session *s, const struct sc_sql_stmt *st,
+                             char name[static SQL_NAME_SIZE_MAX])
 {
     struct sql_lexer lx = sql_lexer_of(sc_slice_of(st->text, st->text_size));
-    struct sql_token last = { .kind = SQL_TOKEN_END };
+    struct sql_token last = {.kind = SQL_TOKEN_END};
     size_t count = 0;
     for (struct sql_token t = sql_lex(&lx); t.kind != SQL_TOKEN_END; t = sql_lex(&lx)) {
         last = t;
@@ -187,7 +188,7 @@ sc_err sql_tx_control(struct sc_sql_session *s, struct sc_sql_stmt *st)
 /* ---- reading ---- */
 sc_err sql_read(struct sc_sql_session *s, struct sc_slice key, struct sc_buf *value_out)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     SC_TRY(sql_snapshot_need(s));
     const sc_err err = s->txn != NULL ? sc_kvs_txn_get(s->txn, key, value_out, &diag)
                                       : sc_kvs_get(s->db->kvs, s->snapshot, key, value_out, &diag);
@@ -196,7 +197,7 @@ sc_err sql_read(struct sc_sql_session *s, struct sc_slice key, struct sc_buf *va
 
 sc_err sql_range(struct sc_sql_session *s, const struct sc_kvs_range *range, struct sc_kvs_iter **out)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     SC_TRY(sql_snapshot_need(s));
     const sc_err err = s->txn != NULL ? sc_kvs_txn_iter(s->txn, range, out, &diag)
                                       : sc_kvs_iter_new(s->db->kvs, s->snapshot, range, out, &diag);

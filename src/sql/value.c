@@ -48,7 +48,7 @@ bool sql_number_of_text(struct sc_slice s, struct sc_sql_value *out)
 {
     char copy[400]; /* longer spellings of a number exist and stay text */
     while (s.size != 0 && is_blank(s.ptr[0]))
-        s = (struct sc_slice){ s.ptr + 1, s.size - 1 };
+        s = (struct sc_slice){s.ptr + 1, s.size - 1};
     while (s.size != 0 && is_blank(s.ptr[s.size - 1]))
         s.size--;
     if (s.size == 0 || s.size >= sizeof copy || !looks_numeric(s))

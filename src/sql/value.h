@@ -18,23 +18,23 @@ struct sc_sql_value {
 
 static inline struct sc_sql_value sc_sql_null(void)
 {
-    return (struct sc_sql_value){ .type = SC_SQL_NULL };
+    return (struct sc_sql_value){.type = SC_SQL_NULL};
 }
 static inline struct sc_sql_value sc_sql_integer(int64_t v)
 {
-    return (struct sc_sql_value){ .type = SC_SQL_INTEGER, .integer = v };
+    return (struct sc_sql_value){.type = SC_SQL_INTEGER, .integer = v};
 }
 static inline struct sc_sql_value sc_sql_real(double v)
 {
-    return v == v ? (struct sc_sql_value){ .type = SC_SQL_REAL, .real = v } : sc_sql_null();
+    return v == v ? (struct sc_sql_value){.type = SC_SQL_REAL, .real = v} : sc_sql_null();
 }
 static inline struct sc_sql_value sc_sql_text(struct sc_slice s)
 {
-    return (struct sc_sql_value){ .type = SC_SQL_TEXT, .bytes = s };
+    return (struct sc_sql_value){.type = SC_SQL_TEXT, .bytes = s};
 }
 static inline struct sc_sql_value sc_sql_blob(struct sc_slice s)
 {
-    return (struct sc_sql_value){ .type = SC_SQL_BLOB, .bytes = s };
+    return (struct sc_sql_value){.type = SC_SQL_BLOB, .bytes = s};
 }
 
 enum sql_affinity {
@@ -56,7 +56,8 @@ static inline bool sql_affinity_is_numeric(enum sql_affinity a)
 void sql_affinity_apply(enum sql_affinity a, struct sc_sql_value *v, char text[static SQL_NUMBER_TEXT_SIZE]);
 /* The number that the whole text s spells (blanks around it allowed), as SQLite reads it; false if it is none. */
 bool sql_number_of_text(struct sc_slice s, struct sc_sql_value *out);
-/* Shortest of 15..17 significant digits that reads back as v, always with a point or exponent: "1.0", "0.1", "1e+300". */
+/* Shortest of 15..17 significant digits that reads back as v, always with a point or exponent: "1.0", "0.1", "1e+300".
+ */
 size_t sql_real_text(double v, char text[static SQL_NUMBER_TEXT_SIZE]);
 
 #endif

@@ -1,10 +1,9 @@
 /* A table of ours as SQLite sees it: a virtual table over a range of keys.
  *
- * Plan (idxNum, idxStr), agreed between xBestIndex and xFilter: idxStr has one letter for each argument, in the order of
- * the primary key's columns:
- *     e  column = value           i  column IN (values), at most one, read through sqlite3_vtab_in_first()
- *     g  >   G  >=   l  <   L  <= on the column behind the last e or i
- * idxNum: bit 0 = descending.  xFilter turns it into key ranges: prefix (e...) x one of the IN values, then bounds.
+ * Plan (idxNum, idxStr), agreed between xBestIndex and xFilter: idxStr has one letter for each argument, in the order
+ * of the primary key's columns: e  column = value           i  column IN (values), at most one, read through
+ * sqlite3_vtab_in_first() g  >   G  >=   l  <   L  <= on the column behind the last e or i idxNum: bit 0 = descending.
+ * xFilter turns it into key ranges: prefix (e...) x one of the IN values, then bounds.
  *
  * What the key's order cannot decide is left to SQLite: a column with TEXT or BLOB affinity compared with a number
  * compares as text or as numbers, depending on the *declared* affinity of the other side, which is not told to us.  So
@@ -27,13 +26,13 @@ struct key_range { /* offsets into cursor.bounds */
 
 struct cursor {
     sqlite3_vtab_cursor base;
-    struct sc_kvs_iter *iter;     /* NULL: a single row by its whole key, or nothing */
+    struct sc_kvs_iter *iter; /* NULL: a single row by its whole key, or nothing */
     bool valid, descending;
     struct sc_buf bounds;
     struct key_range *ranges;
     size_t range_count, range_index;
-    struct sc_buf point;          /* value of a row found by its whole key */
-    struct sc_slice key, value;   /* of the current row */
+    struct sc_buf point;        /* value of a row found by its whole key */
+    struct sc_slice key, value; /* of the current row */
     bool row_open;
     struct sql_row row;
     struct sc_buf scratch;
@@ -122,7 +121,7 @@ static int vtab_connect(sqlite3 *sqlite, void *arg, int argc, const char *const 
     struct vtab *v = sqlite3_malloc(sizeof *v);
     if (v == NULL)
         return SQLITE_NOMEM;
-    *v = (struct vtab){ .session = s, .table = sql_table_ref(t) };
+    *v = (struct vtab){.session = s, .table = sql_table_ref(t)};
     *out = &v->base;
     return SQLITE_OK;
 }
@@ -145,8 +144,8 @@ struct plan {
     bool certain[SQL_PK_COUNT_MAX]; /* the comparison is the key's own: see above */
     char letters[SQL_PK_COUNT_MAX + 3];
     int letter_count;
-    int eq_count;  /* key columns with e or i */
-    int in_index;  /* the one with i, or -1 */
+    int eq_count;   /* key columns with e or i */
+    int in_index;   /* the one with i, or -1 */
     bool low, high; /* a bound behind them */
 };
 
@@ -207,8 +206,9 @@ static void choose(struct plan *p)
             p->in_index = k;
             use(p, c, 'i', false);
         } else {
-            use(p, c, 'e', certain && p->info->aConstraint[c].op == SQLITE_INDEX_CONSTRAINT_EQ &&
-                               !sqlite3_vtab_in(p->info, c, -1));
+            use(p, c, 'e',
+                certain && p->info->aConstraint[c].op == SQLITE_INDEX_CONSTRAINT_EQ &&
+                    !sqlite3_vtab_in(p->info, c, -1));
         }
     }
     p->eq_count = k;
@@ -281,7 +281,7 @@ static void estimate(struct plan *p, struct sc_sql_session *s, struct sql_table 
 static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     struct vtab *v = (struct vtab *)base;
-    struct plan p = { .table = v->table, .info = info };
+    struct plan p = {.table = v->table, .info = info};
     bool descending = false;
     collect(&p);
     choose(&p);
@@ -337,10 +337,10 @@ struct filter {
     struct sc_buf in;       /* encoded IN values, one after another */
     struct sc_slice *items; /* them, sorted and distinct */
     size_t item_count, item_capacity;
-    struct sc_buf suffix;   /* values behind the IN */
+    struct sc_buf suffix;    /* values behind the IN */
     struct sc_buf low, high; /* what is put behind prefix item suffix */
     bool has_in, empty, stop;
-    int values;             /* key columns fixed by e and i */
+    int values; /* key columns fixed by e and i */
 };
 
 static void filter_deinit(struct filter *f)
@@ -387,7 +387,7 @@ static sc_err add_item(struct filter *f, const struct sc_sql_value *v)
     const size_t from = f->in.size;
     sql_tuple_put(&f->in, v);
     /* the buffer still moves: sizes now, places at the end */
-    f->items[f->item_count++] = (struct sc_slice){ (const uint8_t *)"", f->in.size - from };
+    f->items[f->item_count++] = (struct sc_slice){(const uint8_t *)"", f->in.size - from};
     return sc_buf_status(&f->in);
 }
 
@@ -478,7 +478,7 @@ static void put_bound(struct cursor *c, const struct filter *f, struct sc_slice 
 
 static sc_err make_ranges(struct cursor *c, const struct filter *f)
 {
-    static const uint8_t after[1] = { SQL_TUPLE_AFTER };
+    static const uint8_t after[1] = {SQL_TUPLE_AFTER};
     const size_t count = f->empty ? 0 : f->has_in ? f->item_count : 1;
     const struct sc_slice high = f->high.size != 0 ? sc_buf_slice(&f->high) : sc_slice_of(after, 1);
     c->ranges = calloc(count + 1, sizeof *c->ranges);
@@ -554,10 +554,10 @@ static sc_err settle(struct cursor *c, struct sc_diag *diag)
 
 static sc_err scan(struct cursor *c, struct sc_sql_session *s)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     if (c->range_count == 0)
         return SC_OK;
-    const struct sc_kvs_range outer = { range_lower(c, 0), range_upper(c, c->range_count - 1) };
+    const struct sc_kvs_range outer = {range_lower(c, 0), range_upper(c, c->range_count - 1)};
     if (c->range_count == 1 && sc_slice_cmp(outer.lower, outer.upper) >= 0)
         return SC_OK; /* x > 5 AND x < 3 */
     SC_TRY(sql_range(s, &outer, &c->iter));
@@ -572,7 +572,7 @@ static sc_err scan(struct cursor *c, struct sc_sql_session *s)
 
 static sc_err look_up(struct cursor *c, const struct filter *f, struct sc_sql_session *s)
 {
-    put_bound(c, f, SC_SLICE_EMPTY, SC_SLICE_EMPTY, &(uint32_t){ 0 }, &(uint32_t){ 0 });
+    put_bound(c, f, SC_SLICE_EMPTY, SC_SLICE_EMPTY, &(uint32_t){0}, &(uint32_t){0});
     SC_TRY(sc_buf_status(&c->bounds));
     const sc_err err = sql_read(s, sc_buf_slice(&c->bounds), &c->point);
     if (err == SC_E_NOT_FOUND)
@@ -604,7 +604,7 @@ static int vtab_filter(sqlite3_vtab_cursor *base, int number, const char *letter
     (void)argc;
     struct cursor *c = (struct cursor *)base;
     struct vtab *v = (struct vtab *)base->pVtab;
-    SC_CLEANUP(filter_deinit) struct filter f = { .table = v->table };
+    SC_CLEANUP(filter_deinit) struct filter f = {.table = v->table};
     cursor_reset(c);
     c->descending = number & 1;
     const sc_err err = filter(c, v, &f, letters != NULL ? letters : "", argv);
@@ -616,12 +616,13 @@ static int vtab_filter(sqlite3_vtab_cursor *base, int number, const char *letter
 static int vtab_next(sqlite3_vtab_cursor *base)
 {
     struct cursor *c = (struct cursor *)base;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     if (c->iter == NULL) {
         c->valid = false;
         return SQLITE_OK;
     }
-    sc_err err = c->descending ? sc_kvs_iter_prev(c->iter, &c->valid, &diag) : sc_kvs_iter_next(c->iter, &c->valid, &diag);
+    sc_err err =
+        c->descending ? sc_kvs_iter_prev(c->iter, &c->valid, &diag) : sc_kvs_iter_next(c->iter, &c->valid, &diag);
     if (err == SC_OK)
         err = settle(c, &diag);
     take_row(c);
@@ -658,7 +659,7 @@ static int vtab_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
     struct cursor *c = (struct cursor *)base;
     struct vtab *v = (struct vtab *)base->pVtab;
     struct sc_sql_value value;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     const sc_err err = column(c, v->table, i, &value, &diag);
     if (err != SC_OK) {
         sql_fail_storage(v->session, err, &diag, v->table->name);
@@ -694,7 +695,8 @@ static void fetch_values(const struct sql_table *t, sqlite3_value **argv, const 
     }
 }
 
-static sc_err update(struct vtab *v, int argc, sqlite3_value **argv, sqlite3_int64 *rowid_out, enum sql_conflict conflict)
+static sc_err update(struct vtab *v, int argc, sqlite3_value **argv, sqlite3_int64 *rowid_out,
+                     enum sql_conflict conflict)
 {
     struct sc_sql_session *s = v->session;
     struct sc_sql_value values[SQL_COLUMN_COUNT_MAX];
@@ -722,8 +724,8 @@ static int vtab_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqlit
     struct sc_sql_session *s = v->session;
     const int on_conflict = argc > 1 ? sqlite3_vtab_on_conflict(s->sqlite) : SQLITE_ABORT;
     const bool do_nothing = s->running != NULL && s->running->do_nothing;
-    const sc_err err = update(v, argc, argv, rowid_out,
-                              on_conflict == SQLITE_REPLACE ? SQL_CONFLICT_REPLACE : SQL_CONFLICT_FAIL);
+    const sc_err err =
+        update(v, argc, argv, rowid_out, on_conflict == SQLITE_REPLACE ? SQL_CONFLICT_REPLACE : SQL_CONFLICT_FAIL);
     if (err == SC_OK)
         return SQLITE_OK;
     const bool duplicate = strcmp(s->error.sqlstate, "23505") == 0;

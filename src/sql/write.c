@@ -34,7 +34,7 @@ static sc_err next_number(struct sc_sql_session *s, struct sql_table *t, int64_t
 {
     uint8_t lower[SQL_KEY_ROWS_SIZE];
     uint8_t upper[SQL_KEY_ROWS_SIZE + 1];
-    struct sc_buf prefix = { 0 };
+    struct sc_buf prefix = {0};
     sql_key_rows(&prefix, t->id);
     sc_err err = sc_buf_status(&prefix);
     if (err != SC_OK)
@@ -43,17 +43,17 @@ static sc_err next_number(struct sc_sql_session *s, struct sql_table *t, int64_t
     memcpy(upper, prefix.ptr, sizeof lower);
     upper[SQL_KEY_ROWS_SIZE] = SQL_TUPLE_AFTER;
     sc_buf_deinit(&prefix);
-    const struct sc_kvs_range range = { sc_slice_of(lower, sizeof lower), sc_slice_of(upper, sizeof upper) };
+    const struct sc_kvs_range range = {sc_slice_of(lower, sizeof lower), sc_slice_of(upper, sizeof upper)};
     struct sc_kvs_iter *it = NULL;
     SC_TRY(sql_range(s, &range, &it));
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     bool valid = false;
     struct sc_sql_value last = sc_sql_integer(0);
     err = sc_kvs_iter_last(it, &valid, &diag);
     if (err == SC_OK && valid) {
         const struct sc_slice key = sc_kvs_iter_key(it);
-        struct sc_reader r = { key.ptr + SQL_KEY_ROWS_SIZE, key.ptr + key.size };
-        struct sc_buf scratch = { 0 };
+        struct sc_reader r = {key.ptr + SQL_KEY_ROWS_SIZE, key.ptr + key.size};
+        struct sc_buf scratch = {0};
         err = sql_tuple_get(&r, &scratch, &last);
         sc_buf_deinit(&scratch);
     }
@@ -90,7 +90,7 @@ static sc_err fail_duplicate(struct sc_sql_session *s, const struct sql_table *t
 
 static sc_err check_unique(struct sc_sql_session *s, const struct sql_table *t, struct sc_slice key, bool *there_out)
 {
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     const sc_err err = sc_kvs_txn_get(s->txn, key, NULL, &diag);
     *there_out = err == SC_OK;
     return err == SC_OK || err == SC_E_NOT_FOUND ? SC_OK : sql_fail_storage(s, err, &diag, t->name);

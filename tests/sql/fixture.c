@@ -9,8 +9,8 @@
 
 static void open_volume(struct fixture *f)
 {
-    struct sc_diag diag = { 0 };
-    const struct sc_kvs_options opt = { .store = f->store, .root_key = &f->root, .create = true };
+    struct sc_diag diag = {0};
+    const struct sc_kvs_options opt = {.store = f->store, .root_key = &f->root, .create = true};
     const sc_err err = sc_kvs_open(&opt, &f->kvs, &diag);
     if (err != SC_OK || sc_sql_db_open(f->kvs, &f->db, &diag) != SC_OK)
         fail_msg("%s", sc_diag_text(&diag, err));
@@ -60,8 +60,8 @@ void fixture_power_cycle(struct fixture *f)
 struct sc_sql_session *session_new(struct fixture *f)
 {
     struct sc_sql_session *s = NULL;
-    struct sc_diag diag = { 0 };
-    if (sc_sql_session_new(f->db, &(struct sc_sql_session_options){ 0 }, &s, &diag) != SC_OK)
+    struct sc_diag diag = {0};
+    if (sc_sql_session_new(f->db, &(struct sc_sql_session_options){0}, &s, &diag) != SC_OK)
         fail_msg("%s", diag.text);
     return s;
 }

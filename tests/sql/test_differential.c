@@ -1,6 +1,6 @@
 /* The same random statements on our tables and on SQLite's own: the same rows, counts and constraint failures. */
-#include "fixture.h"
 #include "base/clock.h"
+#include "fixture.h"
 
 #include <setjmp.h>
 #include <sqlite3.h>
@@ -21,16 +21,16 @@ static unsigned below(unsigned n)
 
 static const char *literal(void)
 {
-    static const char *const values[] = { "0",  "1",   "2",   "3",     "-1",  "4.0", "2.5", "-0.5", "'1'", "'2.0'", "'a'", "'b'",
-                                          "''", "'A'", "x'61'", "1e3", "7",   "NULL" };
+    static const char *const values[] = {"0",     "1",   "2",   "3",  "-1",  "4.0",   "2.5", "-0.5", "'1'",
+                                         "'2.0'", "'a'", "'b'", "''", "'A'", "x'61'", "1e3", "7",    "NULL"};
     return values[below(sizeof values / sizeof values[0])];
 }
 
-static const char *columns[] = { "a", "b", "c", "d" };
+static const char *columns[] = {"a", "b", "c", "d"};
 
 static void put_term(struct sc_buf *q, const char *table)
 {
-    static const char *const ops[] = { "=", "<", "<=", ">", ">=", "<>", "IS", "IS NOT" };
+    static const char *const ops[] = {"=", "<", "<=", ">", ">=", "<>", "IS", "IS NOT"};
     const char *column = columns[below(4)];
     switch (below(6)) {
     case 0:
@@ -74,7 +74,8 @@ static const char *random_select(struct sc_buf *q, const char *t, const char *u)
 {
     switch (below(6)) {
     case 0:
-        sc_buf_put_fmt(q, "SELECT count(*), total(a), " NUMBER("min(b)") ", " NUMBER("max(b)") ", count(c), total(d) FROM %s", t);
+        sc_buf_put_fmt(
+            q, "SELECT count(*), total(a), " NUMBER("min(b)") ", " NUMBER("max(b)") ", count(c), total(d) FROM %s", t);
         put_where(q, t);
         break;
     case 1:
@@ -88,8 +89,11 @@ static const char *random_select(struct sc_buf *q, const char *t, const char *u)
         sc_buf_put_str(q, ") ORDER BY a, b");
         break;
     case 3: {
-        static const char *const joins[] = { "x.a = y.a", "x.a = y.b", "x.b = y.b", "x.a = y.c", "x.c = y.a", "x.a = y.a AND x.b = y.b",
-                                             "x.d = y.a", "x.a = y.a AND y.b > x.b", "x.b = y.a", "x.c = y.b" };
+        static const char *const joins[] = {"x.a = y.a", "x.a = y.b",
+                                            "x.b = y.b", "x.a = y.c",
+                                            "x.c = y.a", "x.a = y.a AND x.b = y.b",
+                                            "x.d = y.a", "x.a = y.a AND y.b > x.b",
+                                            "x.b = y.a", "x.c = y.b"};
         sc_buf_put_fmt(q, "SELECT x.a, x.b, y.a, y.b FROM %s x %s JOIN %s y ON %s", t, below(3) == 0 ? "LEFT" : "", u,
                        joins[below(10)]);
         put_where(q, "x");
@@ -97,8 +101,8 @@ static const char *random_select(struct sc_buf *q, const char *t, const char *u)
         break;
     }
     case 4:
-        sc_buf_put_fmt(q, "SELECT a, b, typeof(a), typeof(b), c, d FROM %s WHERE %s IN (SELECT %s FROM %s", t, columns[below(4)],
-                       columns[below(4)], u);
+        sc_buf_put_fmt(q, "SELECT a, b, typeof(a), typeof(b), c, d FROM %s WHERE %s IN (SELECT %s FROM %s", t,
+                       columns[below(4)], columns[below(4)], u);
         put_where(q, u);
         sc_buf_put_str(q, ")");
         put_order(q, t);
@@ -115,15 +119,15 @@ static const char *random_select(struct sc_buf *q, const char *t, const char *u)
 
 static const char *random_change(struct sc_buf *q, const char *t, const char *u)
 {
-    static const char *const ors[] = { "", " OR IGNORE", " OR REPLACE" };
+    static const char *const ors[] = {"", " OR IGNORE", " OR REPLACE"};
     switch (below(8)) {
     case 0:
         sc_buf_put_fmt(q, "UPDATE%s %s SET %s = %s", ors[below(2)], t, columns[2 + below(2)], literal());
         put_where(q, t);
         break;
     case 1: /* one row at most: the order in which rows are visited must not matter */
-        sc_buf_put_fmt(q, "UPDATE%s %s SET %s = %s WHERE a = %s AND b = %s", ors[below(3)], t, columns[below(2)], literal(),
-                       literal(), literal());
+        sc_buf_put_fmt(q, "UPDATE%s %s SET %s = %s WHERE a = %s AND b = %s", ors[below(3)], t, columns[below(2)],
+                       literal(), literal(), literal());
         break;
     case 2:
         sc_buf_put_fmt(q, "DELETE FROM %s WHERE a = %s AND ", t, literal());
@@ -188,7 +192,7 @@ static int native(sqlite3 *db, const char *text, struct sc_buf *out)
 
 static void compare_changes(struct sc_sql_session *s, sqlite3 *db, const char *text)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf unused = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf unused = {0};
     const int rc = native(db, text, &unused);
     const sc_err err = sc_sql_exec(s, text);
     if ((rc == SQLITE_DONE) != (err == SC_OK))
@@ -217,13 +221,13 @@ static void put_sorted(struct sc_buf *out, const char *text)
         sc_buf_put_fmt(out, "%s\n", lines[i]);
 }
 
-/* Joins are compared without their order: where x.number = y.text and x is one row, stock SQLite (3.40) takes y.text for
- * a constant and drops it from ORDER BY, though '10' and '10.0' both equal 10. */
+/* Joins are compared without their order: where x.number = y.text and x is one row, stock SQLite (3.40) takes y.text
+ * for a constant and drops it from ORDER BY, though '10' and '10.0' both equal 10. */
 static void compare_rows(struct sc_sql_session *s, sqlite3 *db, const char *text)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf expected = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf expected_sorted = { 0 };
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf got_sorted = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf expected = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf expected_sorted = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf got_sorted = {0};
     assert_int_equal(native(db, text, &expected), SQLITE_DONE);
     const char *got = query(s, text);
     bool same = strcmp(sc_buf_cstr(&expected), got) == 0;
@@ -261,7 +265,7 @@ static void random_statements_do_what_sqlite_does(void **state)
         assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
     }
     for (int round = 0; round < 2500; round++) {
-        SC_CLEANUP(sc_buf_deinit) struct sc_buf q = { 0 };
+        SC_CLEANUP(sc_buf_deinit) struct sc_buf q = {0};
         const char *t = names[below((unsigned)count)];
         const char *u = names[below((unsigned)count)];
         if (below(3) == 0)

@@ -53,7 +53,8 @@ static void savepoints_undo_what_came_after_them(void **state)
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
     run(s, "CREATE TABLE r(k INTEGER PRIMARY KEY)");
     run_fails(s, "SAVEPOINT x", "25P01");
-    run(s, "BEGIN; INSERT INTO r VALUES(1); SAVEPOINT a; INSERT INTO r VALUES(2); SAVEPOINT \"B\"; INSERT INTO r VALUES(3)");
+    run(s, "BEGIN; INSERT INTO r VALUES(1); SAVEPOINT a; INSERT INTO r VALUES(2); SAVEPOINT \"B\"; INSERT INTO r "
+           "VALUES(3)");
     run(s, "ROLLBACK TO b");
     assert_string_equal(query(s, "SELECT * FROM r"), "1\n2");
     run(s, "INSERT INTO r VALUES(4); ROLLBACK TO SAVEPOINT b; INSERT INTO r VALUES(5); RELEASE b");
@@ -72,6 +73,7 @@ static void after_an_error_only_rollback_helps(void **state)
     run(s, "BEGIN; INSERT INTO r VALUES(1)");
     run_fails(s, "INSERT INTO r VALUES(2), (1)", "23505");
     run_fails(s, "INSERT INTO r VALUES(3)", "25P02");
+    run_fails(s, "SELECT 1 FROM r", "25P02");
     run(s, "COMMIT"); /* is a rollback */
     assert_int_equal(sc_sql_session_tx(s), SC_SQL_TX_NONE);
     assert_string_equal(query(s, "SELECT count(*) FROM r"), "0");
@@ -109,8 +111,8 @@ static void deferred_statements_commit_together_when_settled(void **state)
     struct fixture *f = *state;
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *a = session_new(f);
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *d = NULL;
-    assert_int_equal(
-        sc_sql_session_new(f->db, &(struct sc_sql_session_options){ .deferred_commit = true }, &d, NULL), SC_OK);
+    assert_int_equal(sc_sql_session_new(f->db, &(struct sc_sql_session_options){.deferred_commit = true}, &d, NULL),
+                     SC_OK);
     run(a, "CREATE TABLE r(k INTEGER PRIMARY KEY)");
     run(d, "INSERT INTO r VALUES(1)");
     run(d, "INSERT INTO r VALUES(2)");
@@ -133,18 +135,18 @@ static void bulk_rows_are_all_or_none(void **state)
     struct sc_sql_bulk *b = NULL;
     int64_t rows = 0;
     run(s, "CREATE TABLE r(k INTEGER PRIMARY KEY, v TEXT DEFAULT 'd', w REAL)");
-    const char *const columns[] = { "w", "k" };
+    const char *const columns[] = {"w", "k"};
     assert_int_equal(sc_sql_bulk_begin(s, "r", columns, 2, &b), SC_OK);
     for (int i = 0; i < 1000; i++) {
-        const struct sc_sql_value v[] = { sc_sql_text(sc_slice_str("2.5")), sc_sql_integer(i) };
+        const struct sc_sql_value v[] = {sc_sql_text(sc_slice_str("2.5")), sc_sql_integer(i)};
         assert_int_equal(sc_sql_bulk_row(b, v), SC_OK);
     }
     assert_int_equal(sc_sql_bulk_end(b, true, &rows), SC_OK);
     assert_int_equal(rows, 1000);
     assert_string_equal(query(s, "SELECT count(*), sum(w), min(v) FROM r"), "1000|2500r|d");
     assert_int_equal(sc_sql_bulk_begin(s, "r", columns, 2, &b), SC_OK);
-    const struct sc_sql_value fresh[] = { sc_sql_null(), sc_sql_integer(5000) };
-    const struct sc_sql_value duplicate[] = { sc_sql_null(), sc_sql_integer(5) };
+    const struct sc_sql_value fresh[] = {sc_sql_null(), sc_sql_integer(5000)};
+    const struct sc_sql_value duplicate[] = {sc_sql_null(), sc_sql_integer(5)};
     assert_int_equal(sc_sql_bulk_row(b, fresh), SC_OK);
     assert_int_equal(sc_sql_bulk_row(b, duplicate), SC_E_EXISTS);
     assert_int_not_equal(sc_sql_bulk_end(b, true, &rows), SC_OK);
@@ -170,7 +172,7 @@ static void a_transaction_has_a_size_limit(void **state)
 {
     struct fixture *f = *state;
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = NULL;
-    const struct sc_sql_session_options opt = { .transaction_size_max = 10000 };
+    const struct sc_sql_session_options opt = {.transaction_size_max = 10000};
     assert_int_equal(sc_sql_session_new(f->db, &opt, &s, NULL), SC_OK);
     run(s, "CREATE TABLE r(k INTEGER PRIMARY KEY, v)");
     run(s, "INSERT INTO r VALUES(1, zeroblob(5000))");
