@@ -16,6 +16,7 @@
 #define UPLINK_COUNT_MAX   16
 #define UPLINK_PENDING_MAX ((size_t)1 << 20) /* beyond it, meters are not read until it drains */
 #define RETRY_MS           100
+#define ROUTE_COUNT_MAX    ((size_t)1 << 20)
 
 struct uplink {
     struct aggregator *owner;
@@ -202,7 +203,8 @@ static void meter_message(void *arg, struct sc_conn *conn, struct sc_slice bytes
                        bytes.size, err != SC_OK ? sc_err_name(err) : "addressed to a meter");
         return;
     }
-    if (sc_u32map_get(&a->routes, h.meter) != sc_conn_user(conn) &&
+    const bool new_route = sc_u32map_get(&a->routes, h.meter) != sc_conn_user(conn);
+    if (new_route && a->routes.count < ROUTE_COUNT_MAX && /* anybody may send any number: bounded */
         sc_u32map_put(&a->routes, h.meter, sc_conn_user(conn)) != SC_OK)
         return; /* no memory: as if lost on the way */
     forward_up(a, h.meter, bytes);
