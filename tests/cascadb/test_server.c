@@ -67,6 +67,15 @@ static void configure(struct fixture *f)
     test_write(dir, "kvs-root.key", sc_slice_of(root.bytes, sizeof root.bytes));
 }
 
+/* What the shell needs beside a certificate: where the database is. */
+static void configure_client(struct fixture *f, const char *name)
+{
+    char config[256];
+    SC_CLEANUP(sc_freep) char *dir = test_path(f->dir, name);
+    snprintf(config, sizeof config, "{\"database\": {\"host\": \"127.0.0.1\", \"port\": %u}}", f->port);
+    test_write(dir, "config.json", sc_slice_str(config));
+}
+
 static void server_start(struct fixture *f)
 {
     const char *program = getenv("SC_CASCADB");
@@ -113,6 +122,8 @@ static int setup(void **state)
     identity(f, "auditor", "auditor", &f->ca);
     identity(f, "stranger", "stranger", &f->ca);
     identity(f, "imposter", "mdc", &f->other_ca);
+    configure_client(f, "mdc");
+    configure_client(f, "auditor");
     server_start(f);
     *state = f;
     return 0;
@@ -549,6 +560,62 @@ static void on_sigterm_it_tells_its_clients_and_exits_cleanly(void **state)
     assert_contains(PQerrorMessage(idle), "shutting down");
 }
 
+/* ---- the shell ---- */
+/* Runs it as who with arguments that need no quoting beyond what they have, and input on its standard input; what it
+ * printed (both streams) and its exit code, as "...[0]".  Borrowed until the next call. */
+static const char *shell(struct fixture *f, const char *who, const char *arguments, const char *input)
+{
+    static struct sc_buf text;
+    char command[2048];
+    char chunk[512];
+    SC_CLEANUP(sc_freep) char *file = test_path(f->dir, "input");
+    test_write(f->dir, "input", sc_slice_str(input));
+    snprintf(command, sizeof command, "%s --identity %s/%s %s < %s 2>&1", getenv("SC_SQL"), f->dir, who, arguments, file);
+    FILE *out = popen(command, "r");
+    assert_non_null(out);
+    sc_buf_reset(&text);
+    for (size_t n; (n = fread(chunk, 1, sizeof chunk, out)) > 0;)
+        sc_buf_put_bytes(&text, sc_slice_of(chunk, n));
+    const int status = pclose(out);
+    sc_buf_put_fmt(&text, "[%d]", WEXITSTATUS(status));
+    return sc_buf_cstr(&text);
+}
+
+static void the_shell_shows_rows_in_three_formats(void **state)
+{
+    struct fixture *f = *state;
+    PGconn *db = connected(f, "mdc");
+    run(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, s TEXT, x REAL)");
+    run(db, "INSERT INTO t VALUES(1, 'a \"q\", é', 0.5), (2, NULL, -1), (3, '', NULL)");
+    static const char select[] = "SELECT * FROM t";
+    assert_string_equal(shell(f, "auditor", "", select), "id,s,x\n1,\"a \"\"q\"\", é\",0.5\n2,,-1\n3,\"\",\n[0]");
+    assert_string_equal(shell(f, "auditor", "--format json", select),
+                        "[\n  {\"id\": 1, \"s\": \"a \\\"q\\\", é\", \"x\": 0.5},\n  {\"id\": 2, \"s\": null, \"x\": -1},\n"
+                        "  {\"id\": 3, \"s\": \"\", \"x\": null}\n]\n[0]");
+    assert_string_equal(shell(f, "auditor", "--format json", "SELECT * FROM t WHERE id > 9"), "[]\n[0]");
+    assert_string_equal(shell(f, "auditor", "--format table", "SELECT id, s FROM t WHERE id = 1"),
+                        " id | s\n----+----------\n  1 | a \"q\", é\n(1 row)\n\n[0]");
+    assert_string_equal(shell(f, "auditor", "--format table", "SELECT char(27) || '[2J' AS s"), " s\n---------\n \\x1b[2J\n(1 row)\n\n[0]");
+    assert_string_equal(shell(f, "auditor", "-c '\\dt'", ""), "table_name,column_count,primary_key\nt,3,id\n[0]");
+    assert_contains(shell(f, "auditor", "-c '\\d T'", ""), "\nx,REAL,0,,0\n");
+}
+
+static void the_shell_runs_scripts_and_stops_at_the_first_error(void **state)
+{
+    struct fixture *f = *state;
+    hang_up(f, connected(f, "mdc")); /* it is up */
+    assert_string_equal(shell(f, "mdc", "",
+                              "-- a script\nCREATE TABLE t(id INTEGER\n  PRIMARY KEY, s TEXT); COPY t FROM STDIN;\n1\tone\n2\ttwo\n\\.\n"
+                              "SELECT count(*) AS n FROM t; COPY t TO STDOUT CSV"),
+                        "n\n2\n1,one\n2,two\n[0]");
+    assert_string_equal(shell(f, "mdc", "", "SELECT id FROM t\nWHERE nope = 1; DELETE FROM t;"),
+                        "ERROR:  no such column: nope (SQLSTATE 42703)\n  WHERE nope = 1\n        ^\n[1]");
+    assert_contains(shell(f, "auditor", "-c 'SELECT 1' -c 'DELETE FROM t' -c 'SELECT 2'", ""), "(SQLSTATE 25006)\n[1]");
+    assert_string_equal(shell(f, "auditor", "-c 'SELECT count(*) FROM t'", ""), "count(*)\n2\n[0]");
+    assert_contains(shell(f, "auditor", "--format xml", ""), "[2]");
+    assert_contains(shell(f, "nobody", "", ""), "[1]");
+}
+
 #define SERVER_TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -568,6 +635,8 @@ int main(void)
         SERVER_TEST(connections_beyond_the_limit_are_told_so),
         SERVER_TEST(a_cancel_request_stops_a_query),
         SERVER_TEST(killed_and_started_again_it_has_what_was_committed),
+        SERVER_TEST(the_shell_shows_rows_in_three_formats),
+        SERVER_TEST(the_shell_runs_scripts_and_stops_at_the_first_error),
         SERVER_TEST(on_sigterm_it_tells_its_clients_and_exits_cleanly),
     };
     return cmocka_run_group_tests_name("cascadb/server", tests, NULL, NULL);
