@@ -15,7 +15,10 @@ struct gauge {
     const char *help;
     size_t offset; /* in struct sc_kvs_stats */
 };
-#define GAUGE(field, help) { "securecloud_kvs_" #field, help, offsetof(struct sc_kvs_stats, field) }
+#define GAUGE(field, help)                                                                                             \
+    {                                                                                                                  \
+        "securecloud_kvs_" #field, help, offsetof(struct sc_kvs_stats, field)                                          \
+    }
 static const struct gauge gauges[] = {
     GAUGE(table_count, "Sorted tables"),
     GAUGE(table_bytes, "Bytes in sorted tables"),
@@ -68,7 +71,7 @@ static sc_err volume_open(struct cascadb *c, const struct sc_identity *id, struc
     const char *counter = NULL;
     int64_t memtable = 0;
     int64_t cache = 0;
-    SC_CLEANUP(sc_key_wipe) struct sc_key root = { 0 };
+    SC_CLEANUP(sc_key_wipe) struct sc_key root = {0};
     SC_TRY(sc_json_get_str(config, "volume", &volume, diag));
     SC_TRY(sc_json_get_str(config, "counter", &counter, diag));
     SC_TRY(sc_json_opt_int(config, "memtable_bytes", 1 << 16, (int64_t)1 << 32, &memtable, diag));
@@ -76,10 +79,15 @@ static sc_err volume_open(struct cascadb *c, const struct sc_identity *id, struc
     SC_TRY(sc_identity_secret(id, "kvs-root", &root, diag));
     SC_TRY(sc_context(diag, sc_store_dir_open(volume, &c->store, diag), "volume %s", volume));
     SC_TRY(sc_context(diag, sc_kvs_counter_insecure_file(counter, &c->counter, diag), "counter %s", counter));
-    sc_log(SC_LOG_WARN, "the volume's counter is a file: INSECURE, whoever restores it with the volume is not noticed file=%s",
+    sc_log(SC_LOG_WARN,
+           "the volume's counter is a file: INSECURE, whoever restores it with the volume is not noticed file=%s",
            counter);
-    const struct sc_kvs_options opt = { .store = c->store, .root_key = &root, .counter = c->counter, .create = true,
-                                        .memtable_size_max = (size_t)memtable, .block_cache_size_max = (size_t)cache };
+    const struct sc_kvs_options opt = {.store = c->store,
+                                       .root_key = &root,
+                                       .counter = c->counter,
+                                       .create = true,
+                                       .memtable_size_max = (size_t)memtable,
+                                       .block_cache_size_max = (size_t)cache};
     return sc_context(diag, sc_kvs_open(&opt, &c->kvs, diag), "volume %s", volume);
 }
 
@@ -99,12 +107,19 @@ static sc_err server_start(struct cascadb *c, struct sc_service *s, struct sc_di
     SC_TRY(sc_json_opt_int(config, "sql_heap_bytes", 16 << 20, (int64_t)1 << 40, &heap, diag));
     sc_sql_heap_limit_set(heap);
     const struct pg_server_options opt = {
-        .host = listen.host, .port = listen.port, .tls = sc_service_tls(s), .db = c->db,
-        .rights = json_object_get(config, "rights"), .metrics = sc_service_metrics(s), .connections_max = (size_t)connections,
-        .idle_ms_max = idle_s != 0 ? (int)(idle_s * 1000) : -1, .statement_ms_max = statement_s * 1000,
+        .host = listen.host,
+        .port = listen.port,
+        .tls = sc_service_tls(s),
+        .db = c->db,
+        .rights = json_object_get(config, "rights"),
+        .metrics = sc_service_metrics(s),
+        .connections_max = (size_t)connections,
+        .idle_ms_max = idle_s != 0 ? (int)(idle_s * 1000) : -1,
+        .statement_ms_max = statement_s * 1000,
     };
     SC_TRY(pg_server_start(&opt, &c->server, diag));
-    sc_log(SC_LOG_INFO, "listening host=%s port=%u tables=%zu", listen.host, pg_server_port(c->server), sc_sql_db_table_count(c->db));
+    sc_log(SC_LOG_INFO, "listening host=%s port=%u tables=%zu", listen.host, pg_server_port(c->server),
+           sc_sql_db_table_count(c->db));
     return SC_OK;
 }
 
@@ -148,7 +163,8 @@ static void stop(void *state)
 
 static const struct sc_service_definition definition = {
     .name = "securecloud-cascadb",
-    .summary = "CascaDB: SQL over the Secure KVS, for PostgreSQL clients (protocol 3 over TLS 1.3 with client certificates).",
+    .summary =
+        "CascaDB: SQL over the Secure KVS, for PostgreSQL clients (protocol 3 over TLS 1.3 with client certificates).",
     .config = "  listen     {\"host\", \"port\"}: PostgreSQL protocol\n"
               "  rights     {\"spiffe://securecloud.local/mdc\": \"write\", ...: \"read\"}\n"
               "  volume     directory of the encrypted volume\n"

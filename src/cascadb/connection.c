@@ -47,7 +47,7 @@ sc_err pg_fatal(struct pg_connection *c, sc_err code, const char *sqlstate, cons
 
 void pg_refusal(struct sc_buf *out, const char *sqlstate, const char *message)
 {
-    pg_put_notice(out, &(struct pg_notice){ .severity = "FATAL", .sqlstate = sqlstate, .message = message });
+    pg_put_notice(out, &(struct pg_notice){.severity = "FATAL", .sqlstate = sqlstate, .message = message});
 }
 
 static void in_compact(struct pg_connection *c)
@@ -89,8 +89,8 @@ static sc_err read_frame(struct pg_connection *c, bool first, int timeout_ms, st
 {
     for (;;) {
         size_t used = 0;
-        const sc_err err = first ? pg_frame_first(in_rest(c), out, &used)
-                                 : pg_frame_next(in_rest(c), PG_MESSAGE_SIZE_MAX, out, &used);
+        const sc_err err =
+            first ? pg_frame_first(in_rest(c), out, &used) : pg_frame_next(in_rest(c), PG_MESSAGE_SIZE_MAX, out, &used);
         c->in_used += used;
         if (err == SC_OK)
             return SC_OK;
@@ -125,10 +125,13 @@ static size_t position_in(struct sc_slice query, size_t byte)
 
 void pg_report(struct pg_connection *c, struct sc_slice query, size_t offset)
 {
-    const size_t position = c->error.position != 0 && query.size != 0 ? position_in(query, offset + c->error.position) : 0;
-    pg_put_notice(&c->out, &(struct pg_notice){ .severity = "ERROR", .sqlstate = c->error.sqlstate,
-                                                .message = c->error.message, .position = position,
-                                                .where = c->where.size != 0 ? sc_buf_cstr(&c->where) : NULL });
+    const size_t position =
+        c->error.position != 0 && query.size != 0 ? position_in(query, offset + c->error.position) : 0;
+    pg_put_notice(&c->out, &(struct pg_notice){.severity = "ERROR",
+                                               .sqlstate = c->error.sqlstate,
+                                               .message = c->error.message,
+                                               .position = position,
+                                               .where = c->where.size != 0 ? sc_buf_cstr(&c->where) : NULL});
     sc_buf_reset(&c->where);
     if (sc_sql_session_tx(c->session) != SC_SQL_TX_NONE)
         c->tx_failed = true;
@@ -142,12 +145,13 @@ void pg_notice_send(struct pg_connection *c, const char *sqlstate, const char *f
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    pg_put_notice(&c->out, &(struct pg_notice){ .severity = "NOTICE", .sqlstate = sqlstate, .message = text });
+    pg_put_notice(&c->out, &(struct pg_notice){.severity = "NOTICE", .sqlstate = sqlstate, .message = text});
 }
 
 sc_err pg_check_transaction(struct pg_connection *c, enum sql_kind kind)
 {
-    const bool ends = kind == SQL_KIND_COMMIT || kind == SQL_KIND_ROLLBACK || kind == SQL_KIND_ROLLBACK_TO || kind == SQL_KIND_EMPTY;
+    const bool ends =
+        kind == SQL_KIND_COMMIT || kind == SQL_KIND_ROLLBACK || kind == SQL_KIND_ROLLBACK_TO || kind == SQL_KIND_EMPTY;
     if (ends || (!c->tx_failed && sc_sql_session_tx(c->session) != SC_SQL_TX_FAILED))
         return SC_OK;
     return pg_fail(&c->error, SC_E_USAGE, "25P02",
@@ -174,7 +178,7 @@ static sc_err ready(struct pg_connection *c)
 /* tag: of the statement before, on return that of this one; "" for an empty one. */
 static sc_err simple_statement(struct pg_connection *c, struct sc_slice text, char tag[static PG_TAG_SIZE])
 {
-    struct pg_portal p = { .result_formats = { 0 } };
+    struct pg_portal p = {.result_formats = {0}};
     bool more = false;
     size_t used = 0;
     if (tag[0] != '\0')
@@ -201,7 +205,7 @@ static sc_err simple_query(struct pg_connection *c, struct sc_slice text)
     bool any = false;
     while (err == SC_OK && at < text.size) {
         size_t used = 0;
-        const struct sc_slice first = sql_statement_first((struct sc_slice){ text.ptr + at, text.size - at }, &used);
+        const struct sc_slice first = sql_statement_first((struct sc_slice){text.ptr + at, text.size - at}, &used);
         if (sql_kind_of(first) != SQL_KIND_EMPTY) {
             any = true;
             err = simple_statement(c, first, tag);
@@ -304,9 +308,9 @@ static sc_err greet(struct pg_connection *c, const struct pg_startup *s)
 
 static sc_err session_open(struct pg_connection *c)
 {
-    struct sc_diag diag = { 0 };
-    const struct sc_sql_session_options opt = { .read_only = c->opt->read_only, .deferred_commit = true,
-                                                .statement_ms_max = c->opt->statement_ms_max };
+    struct sc_diag diag = {0};
+    const struct sc_sql_session_options opt = {
+        .read_only = c->opt->read_only, .deferred_commit = true, .statement_ms_max = c->opt->statement_ms_max};
     const sc_err err = sc_sql_session_new(c->opt->db, &opt, &c->session, &diag);
     if (err != SC_OK)
         return pg_fatal(c, err, "53200", "no session: %s", sc_diag_text(&diag, err));
@@ -358,7 +362,7 @@ static sc_err serve(struct pg_connection *c)
 
 sc_err pg_connection_run(const struct pg_connection_options *opt, struct sc_diag *diag)
 {
-    struct pg_connection c = { .opt = opt, .diag = diag };
+    struct pg_connection c = {.opt = opt, .diag = diag};
     sc_buf_init(&c.in, PG_MESSAGE_SIZE_MAX + 2 * READ_SIZE);
     sc_buf_init(&c.out, OUT_SIZE_MAX);
     sc_buf_init(&c.query, PG_MESSAGE_SIZE_MAX);

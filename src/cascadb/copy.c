@@ -2,7 +2,8 @@
 
 #include "cascadb/message.h"
 
-static const uint8_t binary_head[19] = { 'P', 'G', 'C', 'O', 'P', 'Y', '\n', 0xff, '\r', '\n', 0 }; /* flags, extension: 0 */
+static const uint8_t binary_head[19] = {'P',  'G',  'C',  'O',  'P', 'Y',
+                                        '\n', 0xff, '\r', '\n', 0}; /* flags, extension: 0 */
 #define BINARY_SIGNATURE_SIZE ((size_t)11)
 #define BINARY_FLAG_OIDS      ((uint32_t)1 << 16)
 
@@ -89,7 +90,7 @@ sc_err pg_copy_put_field(struct sc_buf *out, const struct pg_copy_statement *st,
 /* ---- reading ---- */
 void pg_copy_reader_init(struct pg_copy_reader *r, const struct pg_copy_statement *st)
 {
-    *r = (struct pg_copy_reader){ .statement = st, .line_next = 1 };
+    *r = (struct pg_copy_reader){.statement = st, .line_next = 1};
     sc_buf_init(&r->in, 2 * PG_COPY_ROW_SIZE_MAX);
 }
 
@@ -123,7 +124,7 @@ static sc_err field_add(struct pg_copy_reader *r, struct sc_slice bytes, bool nu
         r->fields = p;
         r->field_capacity = capacity;
     }
-    r->fields[r->field_count++] = (struct pg_copy_field){ bytes, null };
+    r->fields[r->field_count++] = (struct pg_copy_field){bytes, null};
     return SC_OK;
 }
 
@@ -292,8 +293,9 @@ static sc_err binary_head_read(struct sc_reader *in, struct sc_sql_error *e)
         sc_reader_get_u32be(in, &extension) != SC_OK)
         return SC_E_AGAIN;
     if ((flags & 0xffff0000u) != 0)
-        return pg_fail(e, SC_E_MALFORMED, "22P04", (flags & BINARY_FLAG_OIDS) != 0 ? "COPY file with OIDs is not supported"
-                                                                                  : "unrecognized flags in COPY file header");
+        return pg_fail(e, SC_E_MALFORMED, "22P04",
+                       (flags & BINARY_FLAG_OIDS) != 0 ? "COPY file with OIDs is not supported"
+                                                       : "unrecognized flags in COPY file header");
     if (extension > PG_COPY_ROW_SIZE_MAX)
         return pg_fail(e, SC_E_MALFORMED, "22P04", "invalid COPY file header");
     return sc_reader_get_bytes(in, extension, &s) == SC_OK ? SC_OK : SC_E_AGAIN;
@@ -346,7 +348,8 @@ static sc_err next_binary(struct pg_copy_reader *r, bool final, struct sc_sql_er
     r->line = r->line_next++;
     if (!r->ended)
         return SC_OK;
-    return r->at == r->in.size ? SC_E_AGAIN : pg_fail(e, SC_E_MALFORMED, "22P04", "received copy data after EOF marker");
+    return r->at == r->in.size ? SC_E_AGAIN
+                               : pg_fail(e, SC_E_MALFORMED, "22P04", "received copy data after EOF marker");
 }
 
 sc_err pg_copy_reader_next(struct pg_copy_reader *r, bool final, struct sc_sql_error *e)
@@ -360,4 +363,3 @@ sc_err pg_copy_reader_next(struct pg_copy_reader *r, bool final, struct sc_sql_e
     }
     return binary ? next_binary(r, final, e) : next_line(r, final, e);
 }
-

@@ -62,8 +62,8 @@ static sc_err load_row(struct pg_connection *c, struct load *l)
     for (size_t i = 0; i < l->column_count; i++) {
         l->values[i] = sc_sql_null();
         if (!r->fields[i].null)
-            SC_TRY(pg_value_parse(l->oids[i], r->statement->format == PG_COPY_BINARY, r->fields[i].bytes, &l->decoded[i],
-                                  &l->values[i], &c->error));
+            SC_TRY(pg_value_parse(l->oids[i], r->statement->format == PG_COPY_BINARY, r->fields[i].bytes,
+                                  &l->decoded[i], &l->values[i], &c->error));
     }
     const sc_err err = sc_sql_bulk_row(l->bulk, l->values);
     return err == SC_OK ? SC_OK : pg_session_failed(c, err);
@@ -79,7 +79,8 @@ static sc_err load_rows(struct pg_connection *c, struct load *l, bool final)
             err = load_row(c, l);
         if (err != SC_OK) {
             sc_buf_reset(&c->where);
-            sc_buf_put_fmt(&c->where, "COPY %s, line %llu", l->reader.statement->table, (unsigned long long)l->reader.line);
+            sc_buf_put_fmt(&c->where, "COPY %s, line %llu", l->reader.statement->table,
+                           (unsigned long long)l->reader.line);
             return err;
         }
         l->rows++;
@@ -110,14 +111,15 @@ static sc_err load_messages(struct pg_connection *c, struct load *l)
         case 'S':
             break;
         default:
-            return pg_fatal(c, SC_E_MALFORMED, "08P01", "unexpected message of type 0x%02x during COPY from stdin", f.type);
+            return pg_fatal(c, SC_E_MALFORMED, "08P01", "unexpected message of type 0x%02x during COPY from stdin",
+                            f.type);
         }
     }
 }
 
 static sc_err copy_from(struct pg_connection *c, const struct pg_copy_statement *st, char tag[static PG_TAG_SIZE])
 {
-    struct load l = { 0 };
+    struct load l = {0};
     sc_err err = sc_sql_bulk_begin(c->session, st->table, st->columns, st->column_count, &l.bulk);
     if (err != SC_OK)
         return pg_session_failed(c, err);
@@ -154,7 +156,7 @@ static void put_name(struct sc_buf *out, const char *name)
 
 static sc_err source_prepare(struct pg_connection *c, const struct pg_copy_statement *st, struct sc_sql_stmt **out)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = {0};
     if (st->table == NULL) {
         sc_buf_put_bytes(&sql, st->query);
     } else {
@@ -225,8 +227,8 @@ static sc_err put_rows(struct pg_connection *c, const struct pg_copy_statement *
     return SC_OK;
 }
 
-static void put_head(struct pg_connection *c, const struct pg_copy_statement *st, const struct sc_sql_stmt *src, size_t count,
-                     const char **names)
+static void put_head(struct pg_connection *c, const struct pg_copy_statement *st, const struct sc_sql_stmt *src,
+                     size_t count, const char **names)
 {
     for (size_t i = 0; i < count; i++)
         names[i] = sc_sql_column_name(src, i);
@@ -236,7 +238,8 @@ static void put_head(struct pg_connection *c, const struct pg_copy_statement *st
         put_data(c, &c->scratch_row);
 }
 
-static sc_err copy_out(struct pg_connection *c, const struct pg_copy_statement *st, struct sc_sql_stmt *src, uint64_t *rows_out)
+static sc_err copy_out(struct pg_connection *c, const struct pg_copy_statement *st, struct sc_sql_stmt *src,
+                       uint64_t *rows_out)
 {
     const size_t count = sc_sql_column_count(src);
     SC_CLEANUP(sc_freep) uint32_t *oids = calloc(count, sizeof *oids);

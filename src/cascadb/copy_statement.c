@@ -89,7 +89,7 @@ static sc_err format(struct parser *p)
 {
     char text[32];
     if (sql_token_name(p->token, text, sizeof text) == SC_OK) {
-        static const char *const names[] = { "text", "csv", "binary" };
+        static const char *const names[] = {"text", "csv", "binary"};
         for (int i = 0; i < 3; i++) {
             if (strcasecmp(text, names[i]) == 0) {
                 p->st->format = (enum pg_copy_format)i;
@@ -109,7 +109,7 @@ static bool at_list_end(const struct parser *p)
 /* In parentheses HEADER may have a value, outside it has none. */
 static sc_err header(struct parser *p, bool in_parentheses)
 {
-    static const char *const no[] = { "false", "off", "0" };
+    static const char *const no[] = {"false", "off", "0"};
     char text[16] = "true";
     p->st->header = true;
     if (!in_parentheses || at_list_end(p))
@@ -248,9 +248,9 @@ static sc_err judge(struct parser *p)
 
 sc_err pg_copy_statement_parse(struct sc_slice text, struct pg_copy_statement *out, struct sc_sql_error *e)
 {
-    *out = (struct pg_copy_statement){ .query = SC_SLICE_EMPTY, .quote = '"' };
+    *out = (struct pg_copy_statement){.query = SC_SLICE_EMPTY, .quote = '"'};
     sc_arena_init(&out->arena, (size_t)1 << 20);
-    struct parser p = { .text = text, .lx = sql_lexer_of(text), .st = out, .e = e };
+    struct parser p = {.text = text, .lx = sql_lexer_of(text), .st = out, .e = e};
     advance(&p);
     if (!accept_word(&p, "COPY"))
         return fail_here(&p, "COPY");

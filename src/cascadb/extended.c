@@ -13,7 +13,7 @@ static sc_err name_copy(struct pg_connection *c, struct sc_slice name, struct sc
     if (copy == NULL)
         return out_of_memory(c);
     memcpy(copy, name.ptr, name.size);
-    *out = (struct sc_slice){ copy, name.size };
+    *out = (struct sc_slice){copy, name.size};
     return SC_OK;
 }
 
@@ -129,7 +129,7 @@ static sc_err prepare_into(struct pg_connection *c, const struct pg_parse *m, st
     const sc_err err = sc_sql_prepare(c->session, m->text, &s->stmt, &used);
     if (err != SC_OK)
         return pg_session_failed(c, err);
-    if (sql_kind_of((struct sc_slice){ m->text.ptr + used, m->text.size - used }) != SQL_KIND_EMPTY)
+    if (sql_kind_of((struct sc_slice){m->text.ptr + used, m->text.size - used}) != SQL_KIND_EMPTY)
         return pg_fail(&c->error, SC_E_USAGE, "42601", "cannot insert multiple commands into a prepared statement");
     SC_TRY(param_types(c, s, m->type_oids));
     return name_copy(c, m->name, &s->name);
@@ -191,8 +191,8 @@ static sc_err params_bind(struct pg_connection *c, struct pg_portal *p, const st
         struct sc_sql_value v = sc_sql_null();
         SC_TRY(pg_param_next(&r, &null, &wire));
         if (!null) {
-            const sc_err err = pg_value_parse(p->statement->param_oids[i], pg_format_of(m->formats, i) == 1, wire, &c->scratch,
-                                              &v, &c->error);
+            const sc_err err = pg_value_parse(p->statement->param_oids[i], pg_format_of(m->formats, i) == 1, wire,
+                                              &c->scratch, &v, &c->error);
             if (err != SC_OK) {
                 sc_buf_put_fmt(&c->where, "parameter $%zu", i + 1);
                 return err;
@@ -212,12 +212,14 @@ static sc_err bind_into(struct pg_connection *c, const struct pg_bind *m, struct
     SC_TRY(name_copy(c, m->portal, &p->name));
     SC_TRY(pg_check_transaction(c, sc_sql_stmt_kind(s->stmt)));
     if (m->param_count != s->param_count)
-        return pg_fail(&c->error, SC_E_USAGE, "08P01", "bind message supplies %u parameters, but the statement requires %zu",
-                       m->param_count, s->param_count);
+        return pg_fail(&c->error, SC_E_USAGE, "08P01",
+                       "bind message supplies %u parameters, but the statement requires %zu", m->param_count,
+                       s->param_count);
     const size_t formats = m->result_formats.size / 2;
     if (formats > 1 && formats != sc_sql_column_count(s->stmt))
-        return pg_fail(&c->error, SC_E_USAGE, "08P01", "bind message has %zu result formats, but the query has %zu columns",
-                       formats, sc_sql_column_count(s->stmt));
+        return pg_fail(&c->error, SC_E_USAGE, "08P01",
+                       "bind message has %zu result formats, but the query has %zu columns", formats,
+                       sc_sql_column_count(s->stmt));
     SC_TRY(portal_statement(c, p, s));
     sc_buf_put_bytes(&p->result_formats, m->result_formats);
     if (sc_buf_status(&p->result_formats) != SC_OK)
@@ -267,8 +269,8 @@ static sc_err bind(struct pg_connection *c, const struct pg_bind *m)
 /* ---- Describe, Execute, Close ---- */
 static sc_err no_such_portal(struct pg_connection *c, struct sc_slice name)
 {
-    return pg_fail(&c->error, SC_E_NOT_FOUND, "34000", "portal \"%.*s\" does not exist", (int)(name.size < 64 ? name.size : 64),
-                   (const char *)name.ptr);
+    return pg_fail(&c->error, SC_E_NOT_FOUND, "34000", "portal \"%.*s\" does not exist",
+                   (int)(name.size < 64 ? name.size : 64), (const char *)name.ptr);
 }
 
 static sc_err describe(struct pg_connection *c, const struct pg_target *m)
@@ -293,7 +295,8 @@ static sc_err execute(struct pg_connection *c, const struct pg_execute *m)
         return no_such_portal(c, m->portal);
     const enum sql_kind kind = sc_sql_stmt_kind(p->stmt);
     if (kind == SQL_KIND_COMMIT || kind == SQL_KIND_ROLLBACK || kind == SQL_KIND_ROLLBACK_TO)
-        for (struct pg_portal *other = c->portals, *next; other != NULL; other = next) { /* they end with the transaction */
+        for (struct pg_portal *other = c->portals, *next; other != NULL;
+             other = next) { /* they end with the transaction */
             next = other->next;
             if (other != p)
                 portal_close(c, other);

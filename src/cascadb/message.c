@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 
-#define VERSION_MAJOR  3u
-#define CODE_CANCEL    80877102u
-#define CODE_SSL       80877103u
-#define CODE_GSS       80877104u
+#define VERSION_MAJOR 3u
+#define CODE_CANCEL   80877102u
+#define CODE_SSL      80877103u
+#define CODE_GSS      80877104u
 
 /* ---- frames ---- */
 static sc_err frame(struct sc_slice buffered, size_t head_size, size_t size_max, struct pg_frame *out, size_t *used_out)
@@ -20,7 +20,7 @@ static sc_err frame(struct sc_slice buffered, size_t head_size, size_t size_max,
     const size_t body_size = length - 4;
     if (buffered.size - head_size < body_size)
         return SC_E_AGAIN;
-    *out = (struct pg_frame){ head_size == 5 ? buffered.ptr[0] : 0, { buffered.ptr + head_size, body_size } };
+    *out = (struct pg_frame){head_size == 5 ? buffered.ptr[0] : 0, {buffered.ptr + head_size, body_size}};
     *used_out = head_size + body_size;
     return SC_OK;
 }
@@ -41,7 +41,7 @@ static sc_err get_cstr(struct sc_reader *r, struct sc_slice *out)
     const uint8_t *nul = memchr(r->cur, 0, sc_reader_left(r));
     if (nul == NULL)
         return SC_E_MALFORMED;
-    *out = (struct sc_slice){ r->cur, (size_t)(nul - r->cur) };
+    *out = (struct sc_slice){r->cur, (size_t)(nul - r->cur)};
     r->cur = nul + 1;
     return SC_OK;
 }
@@ -117,8 +117,10 @@ static sc_err startup_options(struct sc_reader *r, struct pg_startup *s)
 sc_err pg_startup_parse(struct sc_slice body, struct pg_startup *out)
 {
     struct sc_reader r = sc_reader_of(body);
-    struct pg_startup s = { .user = SC_SLICE_EMPTY, .database = SC_SLICE_EMPTY, .application_name = SC_SLICE_EMPTY,
-                            .client_encoding = SC_SLICE_EMPTY };
+    struct pg_startup s = {.user = SC_SLICE_EMPTY,
+                           .database = SC_SLICE_EMPTY,
+                           .application_name = SC_SLICE_EMPTY,
+                           .client_encoding = SC_SLICE_EMPTY};
     uint32_t code;
     SC_TRY(sc_reader_get_u32be(&r, &code));
     switch (code) {
@@ -183,7 +185,7 @@ sc_err pg_bind_parse(struct sc_slice body, struct pg_bind *out)
         struct sc_slice value;
         SC_TRY(pg_param_next(&r, &null, &value));
     }
-    b.params = (struct sc_slice){ first, (size_t)(r.cur - first) };
+    b.params = (struct sc_slice){first, (size_t)(r.cur - first)};
     SC_TRY(get_formats(&r, &b.result_formats));
     SC_TRY(sc_reader_expect_end(&r));
     *out = b;

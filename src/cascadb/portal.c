@@ -95,7 +95,8 @@ static sc_err show_describe(struct pg_connection *c, struct sc_slice text)
     return SC_OK;
 }
 
-static sc_err show_run(struct pg_connection *c, struct pg_portal *p, bool with_description, char tag[static PG_TAG_SIZE])
+static sc_err show_run(struct pg_connection *c, struct pg_portal *p, bool with_description,
+                       char tag[static PG_TAG_SIZE])
 {
     const char *name;
     const char *value;
@@ -189,7 +190,8 @@ static sc_err row_send(struct pg_connection *c, struct pg_portal *p)
     return pg_flush_if_full(c);
 }
 
-static sc_err rows_run(struct pg_connection *c, struct pg_portal *p, uint64_t row_count_max, bool with_description, bool *more_out)
+static sc_err rows_run(struct pg_connection *c, struct pg_portal *p, uint64_t row_count_max, bool with_description,
+                       bool *more_out)
 {
     uint64_t count = 0;
     sc_err err = SC_OK;
@@ -221,10 +223,12 @@ static sc_err rows_run(struct pg_connection *c, struct pg_portal *p, uint64_t ro
 
 /* ---- tags ---- */
 static const char *const verbs[] = {
-    [SQL_KIND_UPDATE] = "UPDATE",       [SQL_KIND_DELETE] = "DELETE",         [SQL_KIND_EXPLAIN] = "EXPLAIN",
-    [SQL_KIND_CREATE_TABLE] = "CREATE TABLE", [SQL_KIND_DROP_TABLE] = "DROP TABLE", [SQL_KIND_BEGIN] = "BEGIN",
-    [SQL_KIND_COMMIT] = "COMMIT",       [SQL_KIND_ROLLBACK] = "ROLLBACK",     [SQL_KIND_SAVEPOINT] = "SAVEPOINT",
-    [SQL_KIND_RELEASE] = "RELEASE",     [SQL_KIND_ROLLBACK_TO] = "ROLLBACK",  [SQL_KIND_SET] = "SET",
+    [SQL_KIND_UPDATE] = "UPDATE",         [SQL_KIND_DELETE] = "DELETE",
+    [SQL_KIND_EXPLAIN] = "EXPLAIN",       [SQL_KIND_CREATE_TABLE] = "CREATE TABLE",
+    [SQL_KIND_DROP_TABLE] = "DROP TABLE", [SQL_KIND_BEGIN] = "BEGIN",
+    [SQL_KIND_COMMIT] = "COMMIT",         [SQL_KIND_ROLLBACK] = "ROLLBACK",
+    [SQL_KIND_SAVEPOINT] = "SAVEPOINT",   [SQL_KIND_RELEASE] = "RELEASE",
+    [SQL_KIND_ROLLBACK_TO] = "ROLLBACK",  [SQL_KIND_SET] = "SET",
 };
 
 /* The first word in capitals, as PostgreSQL names commands without a count. */

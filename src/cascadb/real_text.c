@@ -2,8 +2,8 @@
  * twenty times as fast.  With v = m * 2^-s (m < 2^53, 0 < s <= 66) and k such that v * 10^k has 17 digits (k <= 20):
  *   1. m * 10^k < 2^53 * 2^67 fits into 128 bits; divided by 2^s and rounded it is the 17 digits;
  *   2. a decimal D / 10^k reads back as v when |D - v * 10^k| < half the distance to v's neighbours, in the units of
- *      1. |D * 2^s - m * 10^k| < 10^k / 2, where D * 2^s < 2^57 * 2^66 fits as well.  Below a power of two the neighbour
- *      is only half as far: there a quarter is asked for, which at worst gives a digit too many. */
+ *      1. |D * 2^s - m * 10^k| < 10^k / 2, where D * 2^s < 2^57 * 2^66 fits as well.  Below a power of two the
+ * neighbour is only half as far: there a quarter is asked for, which at worst gives a digit too many. */
 #include "cascadb/real_text.h"
 
 #include <math.h>

@@ -16,21 +16,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STARTUP_MS_MAX       10000
-#define WRITE_MS_MAX         30000
-#define REFUSAL_COUNT_MAX    16 /* connections beyond the limit that are still told so */
-#define STOP_KIND_ROUNDS     40 /* of STOP_ROUND_MS: clients get what is under way */
-#define STOP_ROUNDS          90
-#define STOP_ROUND_MS        50
-#define LISTEN_BACKLOG       64
+#define STARTUP_MS_MAX    10000
+#define WRITE_MS_MAX      30000
+#define REFUSAL_COUNT_MAX 16 /* connections beyond the limit that are still told so */
+#define STOP_KIND_ROUNDS  40 /* of STOP_ROUND_MS: clients get what is under way */
+#define STOP_ROUNDS       90
+#define STOP_ROUND_MS     50
+#define LISTEN_BACKLOG    64
 
 struct client {
     struct client *next;
     struct pg_server *server;
     pthread_t thread;
-    bool done;                      /* its thread is past all else: to be joined */
-    int fd;                         /* -1: closed, or closing */
-    bool refused;                   /* over the limit */
+    bool done;    /* its thread is past all else: to be joined */
+    int fd;       /* -1: closed, or closing */
+    bool refused; /* over the limit */
     uint32_t process, key;
     struct sc_sql_session *session; /* NULL: nothing to cancel */
 };
@@ -41,8 +41,8 @@ struct pg_server {
     int wake_fd;
     pthread_t thread;
     _Atomic bool stopping;
-    pthread_mutex_t lock; /* guards what follows, and the clients' fd, session and done */
-    pthread_cond_t gone;  /* a client is done */
+    pthread_mutex_t lock;   /* guards what follows, and the clients' fd, session and done */
+    pthread_cond_t gone;    /* a client is done */
     struct client *clients; /* taken off by accept_thread, or when that has ended */
     size_t client_count;    /* not done */
     uint32_t process_next;
@@ -54,7 +54,7 @@ struct pg_server {
 /* ---- plain reads and writes before TLS ---- */
 static sc_err wait_readable(int fd, int timeout_ms)
 {
-    struct pollfd p = { .fd = fd, .events = POLLIN };
+    struct pollfd p = {.fd = fd, .events = POLLIN};
     for (;;) {
         const int n = poll(&p, 1, timeout_ms);
         if (n > 0)
@@ -142,10 +142,10 @@ static void log_refused(struct pg_server *s, const char *who, const char *why)
 /* After the client has said its first words: closing on unread bytes would reset the connection under our answer. */
 static void refuse(struct client *c, struct sc_tls_stream *tls, const char *sqlstate, const char *why)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf out = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf out = {0};
     uint8_t startup[PG_STARTUP_SIZE_MAX];
     size_t n = 0;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     log_refused(c->server, sc_tls_stream_peer(tls), why);
     pg_refusal(&out, sqlstate, why);
     if (sc_tls_stream_read(tls, startup, sizeof startup, STARTUP_MS_MAX, &n, &diag) == SC_OK)
@@ -155,7 +155,7 @@ static void refuse(struct client *c, struct sc_tls_stream *tls, const char *sqls
 static void serve_tls(struct client *c, struct sc_tls_stream *tls)
 {
     struct pg_server *s = c->server;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     const char *peer = sc_tls_stream_peer(tls);
     const char *right = json_string_value(json_object_get(s->opt.rights, peer));
     char why[400];
@@ -169,10 +169,21 @@ static void serve_tls(struct client *c, struct sc_tls_stream *tls)
         return;
     }
     const struct pg_connection_options opt = {
-        .stream = { tls_read, tls_write, tls }, .db = s->opt.db, .user = peer, .read_only = strcmp(right, "write") != 0,
-        .process = c->process, .key = c->key, .metrics = &s->counters, .stopping = &s->stopping,
-        .startup_ms_max = STARTUP_MS_MAX, .idle_ms_max = s->opt.idle_ms_max, .write_ms_max = WRITE_MS_MAX,
-        .statement_ms_max = s->opt.statement_ms_max, .session_changed = session_changed, .cancel = cancel_asked, .arg = c,
+        .stream = {tls_read, tls_write, tls},
+        .db = s->opt.db,
+        .user = peer,
+        .read_only = strcmp(right, "write") != 0,
+        .process = c->process,
+        .key = c->key,
+        .metrics = &s->counters,
+        .stopping = &s->stopping,
+        .startup_ms_max = STARTUP_MS_MAX,
+        .idle_ms_max = s->opt.idle_ms_max,
+        .write_ms_max = WRITE_MS_MAX,
+        .statement_ms_max = s->opt.statement_ms_max,
+        .session_changed = session_changed,
+        .cancel = cancel_asked,
+        .arg = c,
     };
     sc_metric_add(s->connections, 1);
     sc_metric_add(s->connections_total, 1);
@@ -181,7 +192,8 @@ static void serve_tls(struct client *c, struct sc_tls_stream *tls)
     sc_metric_add(s->connections, -1);
     if (err != SC_OK && !atomic_load(&s->stopping)) {
         pthread_mutex_lock(&s->lock);
-        sc_log_limited(&s->limiter, SC_LOG_INFO, "connection closed peer=%s why=\"%s\"", peer, sc_diag_text(&diag, err));
+        sc_log_limited(&s->limiter, SC_LOG_INFO, "connection closed peer=%s why=\"%s\"", peer,
+                       sc_diag_text(&diag, err));
         pthread_mutex_unlock(&s->lock);
     }
 }
@@ -207,9 +219,10 @@ static bool negotiate(struct client *c)
             return false;
         }
         if (st.kind == PG_STARTUP_SESSION) {
-            SC_CLEANUP(sc_buf_deinit) struct sc_buf out = { 0 };
+            SC_CLEANUP(sc_buf_deinit) struct sc_buf out = {0};
             log_refused(c->server, "unknown", "no TLS");
-            pg_refusal(&out, "28000", "this server takes TLS connections with client certificates only (sslmode=verify-full)");
+            pg_refusal(&out, "28000",
+                       "this server takes TLS connections with client certificates only (sslmode=verify-full)");
             write_small(c->fd, sc_buf_slice(&out));
             return false;
         }
@@ -238,7 +251,7 @@ static void *client_thread(void *arg)
     struct client *c = arg;
     struct pg_server *s = c->server;
     struct sc_tls_stream *tls = NULL;
-    struct sc_diag diag = { 0 };
+    struct sc_diag diag = {0};
     if (negotiate(c)) {
         const sc_err err = sc_tls_accept(s->opt.tls, c->fd, STARTUP_MS_MAX, &tls, &diag);
         if (err == SC_OK)
@@ -281,7 +294,7 @@ static void client_add(struct pg_server *s, int fd)
     clients_reap(s);
     const bool room = c != NULL && s->client_count < s->opt.connections_max + REFUSAL_COUNT_MAX;
     if (room) {
-        *c = (struct client){ .next = s->clients, .server = s, .fd = fd, .process = ++s->process_next };
+        *c = (struct client){.next = s->clients, .server = s, .fd = fd, .process = ++s->process_next};
         c->refused = s->client_count >= s->opt.connections_max;
         sc_random(&c->key, sizeof c->key);
         if (pthread_create(&c->thread, NULL, client_thread, c) == 0) { /* it cannot be done before we leave the lock */
@@ -300,7 +313,7 @@ static void client_add(struct pg_server *s, int fd)
 static void *accept_thread(void *arg)
 {
     struct pg_server *s = arg;
-    struct pollfd p[2] = { { .fd = s->listen_fd, .events = POLLIN }, { .fd = s->wake_fd, .events = POLLIN } };
+    struct pollfd p[2] = {{.fd = s->listen_fd, .events = POLLIN}, {.fd = s->wake_fd, .events = POLLIN}};
     while (!atomic_load(&s->stopping)) {
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             break;
@@ -308,7 +321,7 @@ static void *accept_thread(void *arg)
         if (fd >= 0)
             client_add(s, fd);
         else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-            nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL); /* others must close first */
+            nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL); /* others must close first */
     }
     return NULL;
 }
@@ -319,19 +332,21 @@ static sc_err rights_check(const json_t *rights, struct sc_diag *diag)
     const char *id;
     json_t *value;
     if (!json_is_object(rights))
-        return sc_fail(diag, SC_E_MALFORMED, "config.json: \"rights\" is missing: {\"spiffe://...\": \"read\" or \"write\"}");
+        return sc_fail(diag, SC_E_MALFORMED,
+                       "config.json: \"rights\" is missing: {\"spiffe://...\": \"read\" or \"write\"}");
     json_object_foreach((json_t *)rights, id, value)
     {
         const char *right = json_string_value(value);
         if (right == NULL || (strcmp(right, "read") != 0 && strcmp(right, "write") != 0))
-            return sc_fail(diag, SC_E_MALFORMED, "config.json: rights of \"%s\" are neither \"read\" nor \"write\"", id);
+            return sc_fail(diag, SC_E_MALFORMED, "config.json: rights of \"%s\" are neither \"read\" nor \"write\"",
+                           id);
     }
     return SC_OK;
 }
 
 static sc_err listen_open(struct pg_server *s, struct sc_diag *diag)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(s->opt.port) };
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(s->opt.port)};
     const int on = 1;
     if (inet_pton(AF_INET, s->opt.host, &addr.sin_addr) != 1)
         return sc_fail(diag, SC_E_USAGE, "listen: \"%s\" is not a numeric IPv4 address", s->opt.host);
@@ -339,8 +354,10 @@ static sc_err listen_open(struct pg_server *s, struct sc_diag *diag)
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->listen_fd < 0 || s->wake_fd < 0)
         return sc_fail_errno(diag, SC_E_IO, "listen");
-    setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* a restart must not wait for old connections */
-    if (bind(s->listen_fd, (struct sockaddr *)(void *)&addr, sizeof addr) != 0 || listen(s->listen_fd, LISTEN_BACKLOG) != 0)
+    setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on,
+               sizeof on); /* a restart must not wait for old connections */
+    if (bind(s->listen_fd, (struct sockaddr *)(void *)&addr, sizeof addr) != 0 ||
+        listen(s->listen_fd, LISTEN_BACKLOG) != 0)
         return sc_fail_errno(diag, SC_E_IO, "listen on %s:%u", s->opt.host, s->opt.port);
     return SC_OK;
 }
@@ -371,7 +388,8 @@ static void metrics_register(struct pg_server *s)
     s->refused_total = sc_metrics_counter(m, "securecloud_cascadb_refused_total", "", "Connections refused");
     s->counters.statements = sc_metrics_counter(m, "securecloud_cascadb_statements_total", "", "Statements run");
     s->counters.errors = sc_metrics_counter(m, "securecloud_cascadb_errors_total", "", "Errors sent to clients");
-    s->counters.rows_in = sc_metrics_counter(m, "securecloud_cascadb_rows_written_total", "", "Rows inserted, updated or deleted");
+    s->counters.rows_in =
+        sc_metrics_counter(m, "securecloud_cascadb_rows_written_total", "", "Rows inserted, updated or deleted");
     s->counters.rows_out = sc_metrics_counter(m, "securecloud_cascadb_rows_read_total", "", "Rows sent to clients");
 }
 
@@ -396,7 +414,7 @@ sc_err pg_server_start(const struct pg_server_options *opt, struct pg_server **o
 
 uint16_t pg_server_port(const struct pg_server *s)
 {
-    struct sockaddr_in addr = { 0 };
+    struct sockaddr_in addr = {0};
     socklen_t size = sizeof addr;
     return getsockname(s->listen_fd, (struct sockaddr *)(void *)&addr, &size) == 0 ? ntohs(addr.sin_port) : 0;
 }

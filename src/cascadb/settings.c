@@ -12,27 +12,27 @@ struct setting {
     enum change change; /* what SET does: only to its own value, accepted without a word, or really */
 };
 static const struct setting settings[] = {
-    { "server_version", "15.0 (CascaDB " SC_VERSION ")", true, FIXED },
-    { "server_version_num", "150000", false, FIXED },
-    { "server_encoding", "UTF8", true, FIXED },
-    { "client_encoding", "UTF8", true, FIXED },
-    { "standard_conforming_strings", "on", true, FIXED },
-    { "integer_datetimes", "on", true, FIXED },
-    { "is_superuser", "off", true, FIXED },
-    { "transaction_isolation", "repeatable read", false, QUIETLY },
-    { "default_transaction_isolation", "repeatable read", false, QUIETLY },
-    { "DateStyle", "ISO, MDY", true, QUIETLY },
-    { "IntervalStyle", "postgres", true, QUIETLY },
-    { "TimeZone", "UTC", true, FIXED },
-    { "application_name", "", true, APPLICATION_NAME },
-    { "extra_float_digits", "1", false, QUIETLY },
-    { "bytea_output", "hex", false, FIXED },
-    { "search_path", "public", false, QUIETLY },
-    { "client_min_messages", "notice", false, QUIETLY },
-    { "max_identifier_length", "127", false, FIXED },
-    { "statement_timeout", "0", false, FIXED },
-    { "lock_timeout", "0", false, QUIETLY },
-    { "idle_in_transaction_session_timeout", "0", false, QUIETLY },
+    {"server_version", "15.0 (CascaDB " SC_VERSION ")", true, FIXED},
+    {"server_version_num", "150000", false, FIXED},
+    {"server_encoding", "UTF8", true, FIXED},
+    {"client_encoding", "UTF8", true, FIXED},
+    {"standard_conforming_strings", "on", true, FIXED},
+    {"integer_datetimes", "on", true, FIXED},
+    {"is_superuser", "off", true, FIXED},
+    {"transaction_isolation", "repeatable read", false, QUIETLY},
+    {"default_transaction_isolation", "repeatable read", false, QUIETLY},
+    {"DateStyle", "ISO, MDY", true, QUIETLY},
+    {"IntervalStyle", "postgres", true, QUIETLY},
+    {"TimeZone", "UTC", true, FIXED},
+    {"application_name", "", true, APPLICATION_NAME},
+    {"extra_float_digits", "1", false, QUIETLY},
+    {"bytea_output", "hex", false, FIXED},
+    {"search_path", "public", false, QUIETLY},
+    {"client_min_messages", "notice", false, QUIETLY},
+    {"max_identifier_length", "127", false, FIXED},
+    {"statement_timeout", "0", false, FIXED},
+    {"lock_timeout", "0", false, QUIETLY},
+    {"idle_in_transaction_session_timeout", "0", false, QUIETLY},
 };
 #define SETTING_COUNT (sizeof settings / sizeof settings[0])
 
@@ -113,7 +113,8 @@ sc_err pg_set_run(struct pg_connection *c, struct sc_slice text)
         value[0] = '\0';
     const struct setting *s = setting_find(name);
     if (s == NULL) {
-        pg_notice_send(c, "01000", "parameter \"%s\" means nothing here and is ignored", pg_utf8_valid(sc_slice_str(name)) ? name : "?");
+        pg_notice_send(c, "01000", "parameter \"%s\" means nothing here and is ignored",
+                       pg_utf8_valid(sc_slice_str(name)) ? name : "?");
         return SC_OK;
     }
     if (s->change == FIXED)

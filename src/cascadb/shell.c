@@ -49,7 +49,8 @@ static void copy_in(struct shell *sh)
     for (;;) {
         char *line = line_read(sh, "");
         const bool end = line == NULL || strcmp(line, "\\.") == 0;
-        const bool sent = end || (PQputCopyData(sh->db, line, (int)strlen(line)) == 1 && PQputCopyData(sh->db, "\n", 1) == 1);
+        const bool sent =
+            end || (PQputCopyData(sh->db, line, (int)strlen(line)) == 1 && PQputCopyData(sh->db, "\n", 1) == 1);
         free(line);
         if (end || !sent)
             break;
@@ -179,7 +180,7 @@ static void run_text(struct shell *sh, bool last)
 /* ---- commands of the shell itself ---- */
 static void describe_table(struct shell *sh, const char *table)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = {0};
     char *quoted = PQescapeLiteral(sh->db, table, strlen(table));
     if (quoted == NULL)
         return;
@@ -278,7 +279,7 @@ struct arguments {
 
 static bool format_parse(const char *name, enum shell_format *out)
 {
-    static const char *const names[] = { "table", "csv", "json" };
+    static const char *const names[] = {"table", "csv", "json"};
     for (int i = 0; name != NULL && i < 3; i++) {
         if (strcmp(names[i], name) == 0) {
             *out = (enum shell_format)i;
@@ -292,9 +293,9 @@ static bool format_parse(const char *name, enum shell_format *out)
 static int arguments_parse(int argc, char **argv, struct arguments *a)
 {
     static const struct option options[] = {
-        { "identity", required_argument, NULL, 'i' }, { "command", required_argument, NULL, 'c' },
-        { "format", required_argument, NULL, 'f' },   { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },        { NULL, 0, NULL, 0 },
+        {"identity", required_argument, NULL, 'i'}, {"command", required_argument, NULL, 'c'},
+        {"format", required_argument, NULL, 'f'},   {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
     };
     int o;
     while ((o = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
@@ -337,9 +338,9 @@ static void commands_run(struct shell *sh, const struct arguments *a)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = { 0 };
-    struct shell sh = { 0 };
-    struct sc_diag diag = { 0 };
+    struct arguments a = {0};
+    struct shell sh = {0};
+    struct sc_diag diag = {0};
     SC_CLEANUP(sc_identity_freep) struct sc_identity *id = NULL;
     const int code = arguments_parse(argc, argv, &a);
     if (code >= 0)

@@ -108,7 +108,7 @@ static bool is_blank(uint8_t c)
 static struct sc_slice trim(struct sc_slice s)
 {
     while (s.size != 0 && is_blank(s.ptr[0]))
-        s = (struct sc_slice){ s.ptr + 1, s.size - 1 };
+        s = (struct sc_slice){s.ptr + 1, s.size - 1};
     while (s.size != 0 && is_blank(s.ptr[s.size - 1]))
         s.size--;
     return s;
@@ -119,7 +119,7 @@ static struct sc_slice trim(struct sc_slice s)
 
 static sc_err fail_syntax(struct sc_sql_error *e, const char *type, struct sc_slice s)
 {
-    if (!pg_utf8_valid((struct sc_slice){ s.ptr, s.size < 60 ? s.size : 60 }))
+    if (!pg_utf8_valid((struct sc_slice){s.ptr, s.size < 60 ? s.size : 60}))
         s.size = 0; /* what we answer must be UTF-8, and a cut may fall into a character */
     return pg_fail(e, SC_E_MALFORMED, "22P02", "invalid input syntax for type %s: \"%.*s\"", type, QUOTE_ARGS(s));
 }
@@ -158,7 +158,8 @@ static sc_err parse_float(struct sc_slice wire, struct sc_sql_value *out, struct
 {
     char copy[NUMBER_TEXT_SIZE_MAX];
     const struct sc_slice s = trim(wire);
-    if (s.size == 0 || s.size >= sizeof copy || memchr(s.ptr, 'x', s.size) != NULL || memchr(s.ptr, 'X', s.size) != NULL ||
+    if (s.size == 0 || s.size >= sizeof copy || memchr(s.ptr, 'x', s.size) != NULL ||
+        memchr(s.ptr, 'X', s.size) != NULL ||
         memchr(s.ptr, '(', s.size) != NULL) /* hexadecimal and "nan(...)" are C's, not SQL's */
         return fail_syntax(e, "double precision", wire);
     memcpy(copy, s.ptr, s.size);
@@ -173,7 +174,7 @@ static sc_err parse_float(struct sc_slice wire, struct sc_sql_value *out, struct
 
 static sc_err parse_bool(struct sc_slice wire, struct sc_sql_value *out, struct sc_sql_error *e)
 {
-    static const char *const words[] = { "f", "false", "n", "no", "off", "0", "t", "true", "y", "yes", "on", "1" };
+    static const char *const words[] = {"f", "false", "n", "no", "off", "0", "t", "true", "y", "yes", "on", "1"};
     const struct sc_slice s = trim(wire);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strlen(words[i]) == s.size && strncasecmp(words[i], (const char *)s.ptr, s.size) == 0) {
@@ -264,7 +265,8 @@ static sc_err value_of_binary(uint32_t oid, struct sc_slice wire, struct sc_sql_
 {
     const int16_t size = pg_oid_size(oid);
     if (size >= 0 && wire.size != (size_t)size)
-        return pg_fail(e, SC_E_MALFORMED, "22P03", "incorrect binary data format: %zu bytes for type %u", wire.size, oid);
+        return pg_fail(e, SC_E_MALFORMED, "22P03", "incorrect binary data format: %zu bytes for type %u", wire.size,
+                       oid);
     switch (oid) {
     case PG_OID_BOOL:
         *out = sc_sql_integer(wire.ptr[0] != 0);
@@ -390,7 +392,8 @@ static bool number_of(const struct sc_sql_value *v, struct sc_sql_value *out)
     return v->type == SC_SQL_INTEGER || v->type == SC_SQL_REAL;
 }
 
-static sc_err put_binary_int(struct sc_buf *out, uint32_t oid, int16_t size, const struct sc_sql_value *v, struct sc_sql_error *e)
+static sc_err put_binary_int(struct sc_buf *out, uint32_t oid, int16_t size, const struct sc_sql_value *v,
+                             struct sc_sql_error *e)
 {
     struct sc_sql_value n;
     if (!number_of(v, &n))
