@@ -44,6 +44,7 @@ struct demo {
     size_t authenticators;
     enum sc_meter_keys keys;
     double loss;
+    bool keep;
     bool quiet;
     /* state */
     char path[512];
@@ -119,6 +120,7 @@ static void print_help(void)
            "  --authenticators N    how many run in parallel (default 2)\n"
            "  --meter-keys KIND     mixed, p256, ed25519 or rsa2048 (default mixed)\n"
            "  --loss P              share of messages that the simulated radio loses (default %.2f)\n"
+           "  --keep                leave the services running at the end, for psql and others, until Ctrl-C\n"
            "  --quiet               only errors\n\n"
            "OUT/index.html is the report; OUT/bills, OUT/audits and OUT/fraud hold the results as JSON and CSV.\n"
            "Exit codes: 0 ran to the end (verdicts are in OUT/audits), 1 failed, 2 wrong usage, 130 interrupted.\n",
@@ -170,6 +172,7 @@ enum {
     OPT_AUTH,
     OPT_KEYS,
     OPT_LOSS,
+    OPT_KEEP,
     OPT_QUIET,
     OPT_HELP
 };
@@ -214,6 +217,9 @@ static sc_err option(struct demo *d, int o, struct sc_diag *diag)
         return SC_OK;
     case OPT_LOSS:
         return real("loss", optarg, 0, 0.5, &d->loss, diag);
+    case OPT_KEEP:
+        d->keep = true;
+        return SC_OK;
     case OPT_QUIET:
         d->quiet = true;
         return SC_OK;
@@ -237,6 +243,7 @@ static sc_err options_parse(struct demo *d, int argc, char **argv, bool *help_ou
         {"authenticators", required_argument, NULL, OPT_AUTH},
         {"meter-keys", required_argument, NULL, OPT_KEYS},
         {"loss", required_argument, NULL, OPT_LOSS},
+        {"keep", no_argument, NULL, OPT_KEEP},
         {"quiet", no_argument, NULL, OPT_QUIET},
         {"help", no_argument, NULL, OPT_HELP},
         {NULL, 0, NULL, 0},
@@ -645,6 +652,24 @@ static sc_err demo_run(struct demo *d, struct sc_diag *diag)
     return SC_OK;
 }
 
+/* The services stay up, and are kept up, until the user has seen enough. */
+static sc_err keep_running(struct demo *d, struct sc_diag *diag)
+{
+    const unsigned port = sc_system_find(&d->system, "cascadb")->port;
+    const char *id = out_path(d, "system/services/auditor");
+    say(d, "\nThe services stay up until Ctrl-C.  For instance:\n  securecloud sql --identity %s\n", id);
+    say(d,
+        "  psql \"host=localhost hostaddr=127.0.0.1 port=%u dbname=securecloud user=auditor sslmode=verify-full"
+        " sslcert=%s/cert.pem sslkey=%s/key.pem sslrootcert=%s/ca.pem\"\n",
+        port, id, id, id);
+    while (!interrupted) {
+        SC_TRY(sc_processes_tend(&d->processes, diag));
+        pause_ms(100);
+    }
+    interrupted = 0;
+    return SC_OK;
+}
+
 int main(int argc, char **argv)
 {
     struct demo d = {.out = "out", .authenticators = 2, .loss = DEFAULT_LOSS, .field = {.seed = 1}};
@@ -665,6 +690,8 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &act, NULL);
     d.started_us = now_us();
     err = demo_run(&d, &diag);
+    if (err == SC_OK && d.keep)
+        err = keep_running(&d, &diag);
     unsigned unclean = 0;
     sc_processes_stop(&d.processes, &unclean);
     if (err == SC_OK && unclean != 0)

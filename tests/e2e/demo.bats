@@ -113,3 +113,18 @@ PY
     [ "$status" = 0 ]
     [[ "$output" == *"audits: 20 passed, 0 failed"* ]]
 }
+
+@test "--keep leaves the services up for other clients until it is interrupted" {
+    securecloud demo --customers 2 --days 1 --keep --out "$BATS_TEST_TMPDIR/out" > "$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+    demo=$!
+    for _ in $(seq 300); do
+        grep -q "stay up" "$BATS_TEST_TMPDIR/log" && break
+        sleep 0.1
+    done
+    run securecloud sql --identity "$BATS_TEST_TMPDIR/out/system/services/auditor" --format csv -c "SELECT count(*) AS n FROM reading"
+    echo "$output"
+    [ "${lines[1]}" = 96 ]
+    kill -INT $demo
+    wait $demo
+    cat "$BATS_TEST_TMPDIR/log"
+}

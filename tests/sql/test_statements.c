@@ -135,6 +135,7 @@ static void what_is_not_honoured_is_refused(void **state)
         "CREATE VIEW v AS SELECT 1",
         "CREATE INDEX i ON x(a)",
         "ALTER TABLE x ADD COLUMN b",
+        "EXPLAIN SELECT 1",
         "PRAGMA table_list",
         "ATTACH '/tmp/x' AS y",
         "CREATE VIRTUAL TABLE x USING fts5(a)",
