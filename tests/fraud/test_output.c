@@ -178,8 +178,9 @@ static void labelled_thieves_rank_above_mean_use(void **state)
 {
     (void)state;
     const char *shared = getenv("SC_SHARED");
-    SC_CLEANUP(sc_freep) char *path = NULL;
-    if (shared == NULL || asprintf(&path, "%s/data/sgcc_jan2014_train.csv.gz", shared) < 0 || access(path, R_OK) != 0) {
+    char path[512]; /* skip() jumps past cleanups: nothing owned before it */
+    snprintf(path, sizeof path, "%s/data/sgcc_jan2014_train.csv.gz", shared != NULL ? shared : "");
+    if (shared == NULL || access(path, R_OK) != 0) {
         print_message("skipped: no labelled data under SC_SHARED\n");
         skip();
     }
