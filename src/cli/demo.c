@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/attack.h"
+#include "cli/options.h"
 #include "cli/processes.h"
 #include "cli/stations.h"
 #include "cli/system.h"
@@ -127,26 +128,6 @@ static void print_help(void)
            DEFAULT_CUSTOMERS, DEFAULT_DAYS, DEFAULT_FIRST_DAY, DEFAULT_LOSS);
 }
 
-static sc_err number(const char *name, const char *text, uint64_t max, uint64_t *out, struct sc_diag *diag)
-{
-    char *end = NULL;
-    const unsigned long long v = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || v > max)
-        return sc_fail(diag, SC_E_USAGE, "--%s: \"%s\" is not a number from 0 to %" PRIu64, name, text, max);
-    *out = v;
-    return SC_OK;
-}
-
-static sc_err real(const char *name, const char *text, double min, double max, double *out, struct sc_diag *diag)
-{
-    char *end = NULL;
-    const double v = strtod(text, &end);
-    if (end == text || *end != '\0' || !(v >= min && v <= max))
-        return sc_fail(diag, SC_E_USAGE, "--%s: \"%s\" is not a number from %g to %g", name, text, min, max);
-    *out = v;
-    return SC_OK;
-}
-
 static sc_err attack_option(struct demo *d, const char *text, struct sc_diag *diag)
 {
     char kind[32];
@@ -156,7 +137,7 @@ static sc_err attack_option(struct demo *d, const char *text, struct sc_diag *di
     if (sc_attack_parse(kind, &d->attack) != SC_OK)
         return sc_fail(diag, SC_E_USAGE, "--attack: \"%s\" is not drop, duplicate, alter, replay, reorder or steal",
                        kind);
-    return colon != NULL ? number("attack", colon + 1, INT32_MAX, &d->attack_customer, diag) : SC_OK;
+    return colon != NULL ? sc_option_number("attack", colon + 1, INT32_MAX, &d->attack_customer, diag) : SC_OK;
 }
 
 enum {
@@ -185,13 +166,13 @@ static sc_err option(struct demo *d, int o, struct sc_diag *diag)
         d->field.data_path = optarg;
         return SC_OK;
     case OPT_MWH:
-        return real("annual-mwh", optarg, 0.001, 1e6, &d->field.annual_mwh, diag);
+        return sc_option_real("annual-mwh", optarg, 0.001, 1e6, &d->field.annual_mwh, diag);
     case OPT_CUSTOMERS:
-        SC_TRY(number("customers", optarg, SC_DATASET_CUSTOMERS_MAX, &v, diag));
+        SC_TRY(sc_option_number("customers", optarg, SC_DATASET_CUSTOMERS_MAX, &v, diag));
         d->field.customers = v;
         return SC_OK;
     case OPT_DAYS:
-        SC_TRY(number("days", optarg, SC_DATASET_DAYS_MAX, &v, diag));
+        SC_TRY(sc_option_number("days", optarg, SC_DATASET_DAYS_MAX, &v, diag));
         d->field.days = v;
         return SC_OK;
     case OPT_FIRST:
@@ -206,9 +187,9 @@ static sc_err option(struct demo *d, int o, struct sc_diag *diag)
     case OPT_ATTACK:
         return attack_option(d, optarg, diag);
     case OPT_SEED:
-        return number("seed", optarg, INT64_MAX, &d->field.seed, diag);
+        return sc_option_number("seed", optarg, INT64_MAX, &d->field.seed, diag);
     case OPT_AUTH:
-        SC_TRY(number("authenticators", optarg, SC_SYSTEM_AUTHENTICATORS_MAX, &v, diag));
+        SC_TRY(sc_option_number("authenticators", optarg, SC_SYSTEM_AUTHENTICATORS_MAX, &v, diag));
         d->authenticators = v;
         return SC_OK;
     case OPT_KEYS:
@@ -216,7 +197,7 @@ static sc_err option(struct demo *d, int o, struct sc_diag *diag)
             return sc_fail(diag, SC_E_USAGE, "--meter-keys: \"%s\" is not mixed, p256, ed25519 or rsa2048", optarg);
         return SC_OK;
     case OPT_LOSS:
-        return real("loss", optarg, 0, 0.5, &d->loss, diag);
+        return sc_option_real("loss", optarg, 0, 0.5, &d->loss, diag);
     case OPT_KEEP:
         d->keep = true;
         return SC_OK;

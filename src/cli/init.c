@@ -1,4 +1,5 @@
 /* securecloud-init: the files of an installation. */
+#include "cli/options.h"
 #include "cli/system.h"
 
 #include <getopt.h>
@@ -26,27 +27,36 @@ int main(int argc, char **argv)
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     struct sc_system_options opt = {.authenticators = 2};
+    struct sc_diag diag = {0};
+    sc_err err = SC_OK;
+    uint64_t n = 0;
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (o == 'd')
             opt.dir = optarg;
-        else if (o == 'a')
-            opt.authenticators = strtoul(optarg, NULL, 10);
-        else if (o == 'p')
-            opt.base_port = (uint16_t)strtoul(optarg, NULL, 10);
-        else if (o == 'h') {
+        else if (o == 'a' && err == SC_OK) {
+            err = sc_option_number("authenticators", optarg, SC_SYSTEM_AUTHENTICATORS_MAX, &n, &diag);
+            opt.authenticators = n;
+        } else if (o == 'p' && err == SC_OK) {
+            err =
+                sc_option_number("base-port", optarg, UINT16_MAX - 32, &n, &diag); /* room for every service's ports */
+            opt.base_port = (uint16_t)n;
+        } else if (o == 'h') {
             print_help();
             return 0;
-        } else
+        } else if (o == '?')
             return 2;
+    }
+    if (err != SC_OK) {
+        fprintf(stderr, "securecloud init: %s\n", sc_diag_text(&diag, err));
+        return 2;
     }
     if (opt.dir == NULL || optind != argc) {
         fprintf(stderr, "securecloud init: --dir DIR is required; see --help\n");
         return 2;
     }
     struct sc_system system;
-    struct sc_diag diag = {0};
-    const sc_err err = sc_system_create(&opt, &system, &diag);
+    err = sc_system_create(&opt, &system, &diag);
     if (err != SC_OK) {
         fprintf(stderr, "securecloud init: %s\n", sc_diag_text(&diag, err));
         return err == SC_E_USAGE ? 2 : 1;

@@ -1,6 +1,6 @@
 /* securecloud-load: orders a meter to disconnect or reconnect its load, and waits for its answer. */
 #include "base/clock.h"
-#include "base/log.h"
+#include "cli/options.h"
 #include "collection/orders.h"
 #include "service/db.h"
 
@@ -116,6 +116,9 @@ int main(int argc, char **argv)
         {"valid", required_argument, NULL, 'v'},    {"wait", required_argument, NULL, 'w'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     struct request r = {.valid_s = 300, .wait_s = 60};
+    struct sc_diag diag = {0};
+    sc_err err = SC_OK;
+    uint64_t n = 0;
     int o;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
@@ -123,13 +126,16 @@ int main(int argc, char **argv)
             r.identity_dir = optarg;
             break;
         case 'm':
-            r.meter = (uint32_t)strtoul(optarg, NULL, 10);
+            err = err != SC_OK ? err : sc_option_number("meter", optarg, SC_METER_SERIAL_MAX, &n, &diag);
+            r.meter = (uint32_t)n;
             break;
         case 'v':
-            r.valid_s = strtoll(optarg, NULL, 10);
+            err = err != SC_OK ? err : sc_option_number("valid", optarg, 86400 * 30, &n, &diag);
+            r.valid_s = (int64_t)n;
             break;
         case 'w':
-            r.wait_s = (int)strtol(optarg, NULL, 10);
+            err = err != SC_OK ? err : sc_option_number("wait", optarg, 86400, &n, &diag);
+            r.wait_s = (int)n;
             break;
         case 'h':
             print_help();
@@ -138,13 +144,16 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    if (err != SC_OK) {
+        fprintf(stderr, "securecloud load: %s\n", sc_diag_text(&diag, err));
+        return 2;
+    }
     if (r.identity_dir == NULL || r.meter == 0 || r.valid_s <= 0 || optind != argc - 1 ||
         action_parse(argv[optind], &r.action) != SC_OK) {
         fprintf(stderr, "securecloud load: an action, --identity DIR and --meter SERIAL are required; see --help\n");
         return 2;
     }
-    struct sc_diag diag = {0};
-    const sc_err err = load_run(&r, &diag);
+    err = load_run(&r, &diag);
     if (err != SC_OK)
         fprintf(stderr, "securecloud load: %s\n", sc_diag_text(&diag, err));
     return err == SC_OK ? 0 : err == SC_E_AGAIN ? 3 : 1;

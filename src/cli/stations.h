@@ -4,12 +4,13 @@
 
 #include "cli/system.h"
 
-/* Sums every sample of metric `name` (labels equal to `labels`, NULL: any) of the service; SC_E_AGAIN when it does not
- * answer. */
+/* What a service's /metrics said. */
 struct sc_metrics_page {
     struct sc_buf text;
 };
+/* SC_E_AGAIN when the service does not answer. */
 sc_err sc_metrics_fetch(const struct sc_system_service *service, struct sc_metrics_page *page, struct sc_diag *diag) SC_MUST_CHECK;
+/* The sum of all samples of metric `name` whose labels are `labels` (NULL: any). */
 int64_t sc_metrics_value(struct sc_metrics_page *page, const char *name, const char *labels);
 void sc_metrics_page_deinit(struct sc_metrics_page *page);
 
