@@ -5,6 +5,7 @@
 #include "collection/mdc.h"
 #include "collection/orders.h"
 #include "collection/writer.h"
+#include "metering/schema.h"
 #include "net/conn.h"
 #include "service/db.h"
 #include "service/service.h"
@@ -219,6 +220,9 @@ static sc_err restore(struct mdc_service *s, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_db_freep) PGconn *db = NULL;
     SC_TRY(sc_db_connect_wait(sc_service_identity(s->service), START_WAIT_MS, &db, diag));
+    SC_TRY(sc_db_exec(db, sc_customer_create_table, diag)); /* a new installation has none yet */
+    SC_TRY(sc_db_exec(db, sc_meter_create_table, diag));
+    SC_TRY(sc_db_exec(db, sc_reading_create_table, diag));
     SC_CLEANUP(sc_db_result_freep)
     PGresult *res =
         PQexec(db, "SELECT client_id, meter, count(*), max(sequence) FROM reading GROUP BY client_id, meter");

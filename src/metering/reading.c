@@ -135,7 +135,7 @@ uint64_t sc_reading_energy_wh(const struct sc_reading *r)
     "energy_import_wh" type_r sep "energy_inductive_varh" type_r sep "energy_capacitive_varh" type_r
 
 const char sc_reading_create_table[] =
-    "CREATE TABLE reading(client_id INTEGER NOT NULL, timestamp INTEGER NOT NULL, " ATTR_COLUMNS(
+    "CREATE TABLE IF NOT EXISTS reading(client_id INTEGER NOT NULL, timestamp INTEGER NOT NULL, " ATTR_COLUMNS(
         " REAL", " INTEGER",
         ", ") ", meter INTEGER, sequence INTEGER, interval_s INTEGER, status INTEGER, signature BLOB, "
               "PRIMARY KEY(client_id, timestamp))";

@@ -62,7 +62,7 @@ sc_err sc_reading_decode(struct sc_slice statement, struct sc_reading *out) SC_M
 uint64_t sc_reading_energy_wh(const struct sc_reading *r);
 
 /* ---- the table ---- */
-/* "CREATE TABLE reading(client_id INTEGER NOT NULL, timestamp INTEGER NOT NULL, <30 attributes>, meter INTEGER, sequence
+/* "CREATE TABLE IF NOT EXISTS reading(client_id INTEGER NOT NULL, timestamp INTEGER NOT NULL, <30 attributes>, meter INTEGER, sequence
  * INTEGER, interval_s INTEGER, status INTEGER, signature BLOB, PRIMARY KEY(client_id, timestamp))".  timestamp is
  * start_ms. */
 extern const char sc_reading_create_table[];

@@ -57,11 +57,11 @@ sc_err sc_modality_parse(const char *name, enum sc_modality *out)
 }
 
 const char sc_customer_create_table[] =
-    "CREATE TABLE customer(client_id INTEGER PRIMARY KEY, name TEXT, class TEXT, modality TEXT, phases "
+    "CREATE TABLE IF NOT EXISTS customer(client_id INTEGER PRIMARY KEY, name TEXT, class TEXT, modality TEXT, phases "
     "INTEGER, "
     "nominal_v REAL, contracted_peak_kw REAL, contracted_kw REAL, meter INTEGER)";
 const char sc_meter_create_table[] =
-    "CREATE TABLE meter(serial INTEGER PRIMARY KEY, client_id INTEGER, certificate BLOB, agreement_key BLOB, "
+    "CREATE TABLE IF NOT EXISTS meter(serial INTEGER PRIMARY KEY, client_id INTEGER, certificate BLOB, agreement_key BLOB, "
     "interval_s INTEGER, installed_ms INTEGER)";
 
 #define URN_PREFIX "urn:securecloud:meter:"
