@@ -123,7 +123,7 @@ static void retry(void *arg)
     if (!a->paused)
         return;
     const bool reachable = uplink_for(a, 0) != NULL;
-    if (!uplinks_congested(a) && (reachable || sc_metric_get(a->metric.refused) == 0))
+    if (!uplinks_congested(a) && (reachable || sc_spool_has_room(a->spool)))
         meters_resume(a);
     else
         sc_timer_start(a->retry, RETRY_MS);
@@ -335,6 +335,7 @@ static sc_err aggregator_start(struct sc_service *s, void **state_out, struct sc
     SC_TRY(sc_json_get_str(sc_identity_config(id), "spool", &spool_path, diag));
     SC_TRY(sc_json_opt_int(sc_identity_config(id), "spool_bytes_max", 4096, (int64_t)1 << 40, &spool_size_max, diag));
     SC_TRY(sc_spool_open(spool_path, (uint64_t)spool_size_max, SC_ENVELOPE_SIZE_MAX, &a->spool, &cut, diag));
+    sc_metric_set(a->metric.waiting, (int64_t)sc_spool_count(a->spool)); /* from before a restart */
     if (cut != 0)
         sc_log(SC_LOG_WARN, "spool: torn tail cut off bytes=%" PRIu64, cut);
     SC_TRY(sc_timer_new(sc_service_loop(s), retry, a, &a->retry));

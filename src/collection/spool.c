@@ -141,6 +141,11 @@ sc_err sc_spool_pop(struct sc_spool *s, struct sc_diag *diag)
     return SC_OK;
 }
 
+bool sc_spool_has_room(const struct sc_spool *s)
+{
+    return s->size_max >= s->size && s->size_max - s->size >= LENGTH_SIZE + s->message_size_max;
+}
+
 uint64_t sc_spool_count(const struct sc_spool *s)
 {
     return s->count;

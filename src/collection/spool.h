@@ -19,6 +19,8 @@ sc_err sc_spool_push(struct sc_spool *s, struct sc_slice message, struct sc_diag
 sc_err sc_spool_peek(struct sc_spool *s, struct sc_buf *out, struct sc_diag *diag) SC_MUST_CHECK;
 /* Done with what peek gave; empties the file after the last. */
 sc_err sc_spool_pop(struct sc_spool *s, struct sc_diag *diag) SC_MUST_CHECK;
+/* Would the largest message still find room? */
+bool sc_spool_has_room(const struct sc_spool *s);
 uint64_t sc_spool_count(const struct sc_spool *s); /* messages waiting */
 uint64_t sc_spool_size(const struct sc_spool *s);  /* bytes of the file */
 

@@ -20,7 +20,6 @@
 #define REPORT_READINGS      32
 
 struct sim_meter {
-    struct simulator *owner;
     struct sc_meter *meter;
     struct sc_signer *signer;
     struct sc_population_stream *stream;
@@ -328,7 +327,6 @@ static sc_err meter_make(struct simulator *s, size_t i, const json_t *entry, con
     const sc_err err = sc_meter_new(&opt, &m->meter, diag);
     sc_key_wipe(&opt.agreement_key);
     SC_TRY(err);
-    m->owner = s;
     m->line = i % s->line_count;
     return sc_population_stream_new(s->population, i, &m->stream);
 }
