@@ -67,6 +67,7 @@ static sc_err volume_open(struct sc_kvs *kvs, const struct sc_kvs_options *opt, 
     SC_TRY(key_keep(kvs, opt->root_key, diag));
     SC_TRY(kvs_cache_new(or_default(opt->block_cache_size_max, CACHE_SIZE_DEFAULT), &kvs->cache));
     SC_TRY(kvs_garbage_new(&kvs->garbage));
+    SC_TRY(kvs_apply_new(&kvs->apply));
     SC_TRY(kvs_anchor_load(&kvs->anchor, &exists, diag));
     if (exists)
         SC_TRY(kvs_recover(kvs, diag));
@@ -127,6 +128,7 @@ void sc_kvs_close(struct sc_kvs *kvs)
     if (kvs->thread_runs && kvs->poison == SC_OK)
         sc_ignore(kvs_garbage_collect(kvs->garbage, &kvs->io, NULL)); /* what stays is an orphan of the next open */
     kvs_garbage_free(kvs->garbage);
+    kvs_apply_free(kvs->apply);
     kvs_cache_free(kvs->cache);
     kvs_wal_free(kvs->wal);
     kvs_anchor_deinit(&kvs->anchor);

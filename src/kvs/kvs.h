@@ -80,6 +80,20 @@ struct sc_slice sc_kvs_iter_value(struct sc_kvs_iter *it);
 struct sc_slice sc_kvs_iter_value_part(struct sc_kvs_iter *it, size_t offset, size_t size);
 size_t sc_kvs_iter_value_size(struct sc_kvs_iter *it);
 
+/* ---- batches ----
+ * Blind atomic writes, the quickest way in: no snapshot, no conflicts; of two writes of one key in a batch the later one
+ * counts.  A batch belongs to one thread; reset keeps its memory.  Failures of put and delete are sticky and told by
+ * sc_kvs_write() too. */
+struct sc_kvs_batch;
+sc_err sc_kvs_batch_new(struct sc_kvs_batch **out) SC_MUST_CHECK;
+void sc_kvs_batch_free(struct sc_kvs_batch *b); /* NULL is fine */
+void sc_kvs_batch_freep(struct sc_kvs_batch **b);
+void sc_kvs_batch_reset(struct sc_kvs_batch *b);
+sc_err sc_kvs_batch_put(struct sc_kvs_batch *b, struct sc_slice key, struct sc_slice value);
+sc_err sc_kvs_batch_delete(struct sc_kvs_batch *b, struct sc_slice key);
+/* The batch stays as it is.  sync: as sc_kvs_txn_commit(). */
+sc_err sc_kvs_write(struct sc_kvs *kvs, const struct sc_kvs_batch *b, bool sync, struct sc_diag *diag) SC_MUST_CHECK;
+
 /* ---- transactions ----
  * A transaction reads its own writes over one snapshot.  It is atomic; commit fails with SC_E_CONFLICT (and changes
  * nothing) when another transaction that committed since its snapshot wrote a key that this one writes (snapshot
