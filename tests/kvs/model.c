@@ -161,6 +161,24 @@ void trace_step_make(uint64_t seed, unsigned i, struct trace_step *out)
         snprintf(out->writes[w].value, sizeof out->writes[w].value, "%u:%016" PRIx64 "%-*s", i, sc_prng_u64(&p), size, "");
         out->writes[w].is_put = sc_prng_below(&p, 5) != 0;
     }
+#ifdef KVS_HAS_BATCH
+    out->by_batch = sc_prng_below(&p, 2) == 0;
+#endif
+#ifdef KVS_HAS_RANGE_DELETE
+    if (sc_prng_below(&p, 6) == 0) {
+        out->writes[0].is_put = false;
+        snprintf(out->writes[0].upper, sizeof out->writes[0].upper, "%s~", out->writes[0].key);
+        out->writes[0].upper[6] = '\0'; /* "key/12" reaches up to, not into, "key/13" */
+        out->writes[0].upper[5]++;
+        out->writes[0].key[6] = '\0';
+    }
+#endif
+}
+
+static void model_delete_range(struct model *m, struct sc_slice lower, struct sc_slice upper)
+{
+    for (size_t i = model_lower(m, lower); i < m->count && sc_slice_cmp(model_key(&m->pairs[i]), upper) < 0;)
+        model_delete(m, model_key(&m->pairs[i]));
 }
 
 void trace_step_apply(const struct trace_step *s, struct model *m)
@@ -168,23 +186,62 @@ void trace_step_apply(const struct trace_step *s, struct model *m)
     for (size_t w = 0; w < s->write_count; w++) {
         if (s->writes[w].is_put)
             model_put(m, sc_slice_str(s->writes[w].key), sc_slice_str(s->writes[w].value));
+        else if (s->writes[w].upper[0] != '\0')
+            model_delete_range(m, sc_slice_str(s->writes[w].key), sc_slice_str(s->writes[w].upper));
         else
             model_delete(m, sc_slice_str(s->writes[w].key));
     }
 }
 
+#ifdef KVS_HAS_BATCH
+static sc_err trace_step_write(const struct trace_step *s, struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    SC_CLEANUP(sc_kvs_batch_freep) struct sc_kvs_batch *b = NULL;
+    SC_TRY(sc_kvs_batch_new(&b));
+    for (size_t w = 0; w < s->write_count; w++) {
+        const struct sc_slice key = sc_slice_str(s->writes[w].key);
+        const struct sc_kvs_range range = {key, sc_slice_str(s->writes[w].upper)};
+        if (s->writes[w].is_put)
+            SC_TRY(sc_kvs_batch_put(b, key, sc_slice_str(s->writes[w].value)));
+        else if (range.upper.size != 0)
+            SC_TRY(sc_kvs_batch_delete_range(b, &range));
+        else
+            SC_TRY(sc_kvs_batch_delete(b, key));
+    }
+    return sc_kvs_write(kvs, b, s->sync, diag);
+}
+#endif
+
+static sc_err trace_step_fill(const struct trace_step *s, struct sc_kvs_txn *txn)
+{
+    for (size_t w = 0; w < s->write_count; w++) {
+        const struct sc_slice key = sc_slice_str(s->writes[w].key);
+        if (s->writes[w].is_put) {
+            SC_TRY(sc_kvs_txn_put(txn, key, sc_slice_str(s->writes[w].value)));
+#ifdef KVS_HAS_RANGE_DELETE
+        } else if (s->writes[w].upper[0] != '\0') {
+            const struct sc_kvs_range range = {key, sc_slice_str(s->writes[w].upper)};
+            SC_TRY(sc_kvs_txn_delete_range(txn, &range));
+#endif
+        } else {
+            SC_TRY(sc_kvs_txn_delete(txn, key));
+        }
+    }
+    return SC_OK;
+}
+
 sc_err trace_step_commit(const struct trace_step *s, struct sc_kvs *kvs, struct sc_diag *diag)
 {
     struct sc_kvs_txn *txn;
+#ifdef KVS_HAS_BATCH
+    if (s->by_batch)
+        return trace_step_write(s, kvs, diag);
+#endif
     SC_TRY(sc_kvs_txn_begin(kvs, &txn));
-    for (size_t w = 0; w < s->write_count; w++) {
-        const struct sc_slice key = sc_slice_str(s->writes[w].key);
-        const sc_err err = s->writes[w].is_put ? sc_kvs_txn_put(txn, key, sc_slice_str(s->writes[w].value))
-                                               : sc_kvs_txn_delete(txn, key);
-        if (err != SC_OK) {
-            sc_kvs_txn_abort(txn);
-            return err;
-        }
+    const sc_err err = trace_step_fill(s, txn);
+    if (err != SC_OK) {
+        sc_kvs_txn_abort(txn);
+        return err;
     }
     return sc_kvs_txn_commit(txn, s->sync, diag);
 }
