@@ -11,30 +11,43 @@
 #define GROUP_SIZE_MAX     ((size_t)1 << 20)
 #define GROUP_COUNT_MAX    128
 #define STALL_LEVEL0_COUNT 24
+#define SCRATCH_SIZE_MAX   ((size_t)4 << 20)
 
 struct kvs_committer {
     struct kvs_committer *next;
     const struct kvs_write_set *set;
     bool sync, done;
-    bool seal;            /* wants the memtable handed to the background thread; always leads */
-    uint64_t write_count; /* keys */
+    bool seal; /* wants the memtable handed to the background thread; always leads */
     sc_err err;
     struct sc_diag *diag;
 };
 
-sc_err kvs_write_set_each(const struct kvs_memtable *writes, sc_err (*each)(void *arg, const struct kvs_entry *e),
-                          void *arg)
+/* The leader's memory, kept from group to group. */
+struct kvs_apply {
+    struct sc_buf body;        /* of the log group */
+    struct kvs_entry *entries; /* of a batch, as written */
+    struct kvs_entry **order;  /* by key */
+    size_t capacity;           /* of both */
+};
+
+sc_err kvs_apply_new(struct kvs_apply **out)
 {
-    struct sc_slice last = SC_SLICE_EMPTY;
-    for (const struct kvs_node *n = kvs_memtable_first(writes); n != NULL; n = kvs_memtable_next(n)) {
-        struct kvs_entry e;
-        kvs_node_entry(n, &e);
-        if (sc_slice_eq(e.key, last)) /* an older write of the same key; no key is empty */
-            continue;
-        SC_TRY(each(arg, &e));
-        last = e.key;
-    }
+    struct kvs_apply *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return SC_E_NOMEM;
+    a->body.size_max = KVS_WAL_BODY_SIZE_MAX;
+    *out = a;
     return SC_OK;
+}
+
+void kvs_apply_free(struct kvs_apply *a)
+{
+    if (a == NULL)
+        return;
+    sc_buf_deinit(&a->body);
+    free(a->entries);
+    free(a->order);
+    free(a);
 }
 
 /* ---- 1. room ---- */
@@ -106,78 +119,87 @@ struct group {
     bool sync;
 };
 
+/* A transaction is judged against those before it in the group, whose keys must be at hand: so none follows a blind
+ * batch, which is not sorted. */
 static void group_form(struct group *g, struct kvs_committer *first)
 {
     size_t size = 0;
+    bool blind = false;
     g->count = 0;
     for (struct kvs_committer *c = first; c != NULL && g->count < GROUP_COUNT_MAX; c = c->next) {
-        if (g->count != 0 && (c->seal || size + c->set->size > GROUP_SIZE_MAX))
+        const size_t more = c->set->batch->records.size;
+        if (g->count != 0 && (c->seal || size + more > GROUP_SIZE_MAX || (blind && c->set->claims != NULL)))
             break;
-        size += c->set->size;
+        blind |= c->set->claims == NULL && c->set->batch->count != 0;
+        size += more;
         g->members[g->count++] = c;
     }
 }
 
 static bool writes_something(const struct kvs_committer *c)
 {
-    return c->err == SC_OK && c->write_count != 0;
+    return c->err == SC_OK && c->set->batch->count != 0;
 }
 
 /* ---- 2. judge ---- */
 
-struct judge {
-    struct kvs_view *view;
-    const struct group *group;
-    size_t self;
-    bool conflict;
-};
-
 static bool written_by(const struct kvs_committer *c, struct sc_slice key)
 {
-    const struct kvs_node *n = kvs_memtable_seek(c->set->writes, key, KVS_SEQ_MAX);
     struct kvs_entry e;
+    const struct kvs_node *n =
+        c->set->claims != NULL ? kvs_memtable_seek(c->set->claims->writes, key, KVS_SEQ_MAX) : NULL;
     if (n == NULL)
         return false;
     kvs_node_entry(n, &e);
     return sc_slice_eq(e.key, key);
 }
 
-static sc_err judge_write(void *arg, const struct kvs_entry *e)
+static sc_err key_judge(struct kvs_view *view, const struct group *g, size_t self, struct sc_slice key,
+                        bool *conflict_out)
 {
-    struct judge *j = arg;
-    struct kvs_committer *self = j->group->members[j->self];
-    self->write_count++;
-    for (size_t i = 0; i < j->self; i++)
-        if (j->group->members[i]->err == SC_OK && written_by(j->group->members[i], e->key))
-            j->conflict = true;
-    if (!j->conflict)
-        SC_TRY(kvs_view_changed_since(j->view, e->key, self->set->snapshot_seq, &j->conflict, self->diag));
-    return j->conflict ? SC_E_CONFLICT : SC_OK;
+    struct kvs_committer *c = g->members[self];
+    for (size_t i = 0; i < self; i++) {
+        if (g->members[i]->err == SC_OK && written_by(g->members[i], key)) {
+            *conflict_out = true;
+            return SC_OK;
+        }
+    }
+    return kvs_view_changed_since(view, key, c->set->claims->snapshot_seq, conflict_out, c->diag);
+}
+
+static sc_err member_judge(struct kvs_view *view, uint64_t seq_visible, const struct group *g, size_t self)
+{
+    struct kvs_committer *c = g->members[self];
+    const struct kvs_claims *claims = c->set->claims;
+    if (claims == NULL || (self == 0 && claims->snapshot_seq == seq_visible)) /* nothing was written since */
+        return SC_OK;
+    for (const struct kvs_node *n = kvs_memtable_first(claims->writes); n != NULL; n = kvs_memtable_next(n)) {
+        struct kvs_entry e;
+        bool conflict;
+        kvs_node_entry(n, &e);
+        SC_TRY(key_judge(view, g, self, e.key, &conflict));
+        if (conflict)
+            return sc_fail(c->diag, SC_E_CONFLICT, "a key was written by a transaction that committed first");
+    }
+    return SC_OK;
 }
 
 static void group_judge(struct sc_kvs *kvs, struct group *g)
 {
-    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
+    uint64_t seq_visible;
+    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, &seq_visible);
+    g->first_seq = seq_visible + 1; /* only leaders move it, and we lead */
     for (size_t i = 0; i < g->count; i++) {
         struct kvs_committer *c = g->members[i];
-        struct judge j = {.view = view, .group = g, .self = i};
-        c->err = kvs_write_set_each(c->set->writes, judge_write, &j);
-        if (j.conflict)
-            sc_ignore(sc_fail(c->diag, SC_E_CONFLICT, "a key was written by a transaction that committed first"));
+        c->err = member_judge(view, seq_visible, g, i);
         if (c->err == SC_OK) {
-            g->commit_count += c->write_count != 0;
+            g->commit_count += c->set->batch->count != 0;
             g->sync |= c->sync;
         }
     }
 }
 
 /* ---- 3. log ---- */
-
-static sc_err record_put(void *arg, const struct kvs_entry *e)
-{
-    kvs_wal_record_put(arg, e);
-    return SC_OK;
-}
 
 static sc_err group_encode(const struct sc_kvs *kvs, const struct group *g, struct sc_buf *body)
 {
@@ -187,13 +209,14 @@ static sc_err group_encode(const struct sc_kvs *kvs, const struct group *g, stru
         .first_seq = g->first_seq,
         .commit_count = g->commit_count,
     };
+    sc_buf_reset(body);
     kvs_wal_group_begin(body, &head);
     for (size_t i = 0; i < g->count; i++) {
         const struct kvs_committer *c = g->members[i];
         if (!writes_something(c))
             continue;
-        sc_buf_put_varint(body, c->write_count);
-        SC_TRY(kvs_write_set_each(c->set->writes, record_put, body));
+        sc_buf_put_varint(body, c->set->batch->count);
+        sc_buf_put_bytes(body, sc_buf_slice(&c->set->batch->records));
     }
     return sc_buf_status(body);
 }
@@ -233,9 +256,9 @@ static sc_err group_log(struct sc_kvs *kvs, const struct group *g, bool *unknown
     *unknown_out = false;
     if (g->commit_count == 0 && !(g->sync && unsynced))
         return SC_OK;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = {.size_max = KVS_WAL_BODY_SIZE_MAX};
-    SC_TRY(group_encode(kvs, g, &body)); /* until here nothing has happened */
-    sc_err err = group_append(kvs, sc_buf_slice(&body), diag);
+    struct sc_buf *body = &kvs->apply->body;
+    SC_TRY(group_encode(kvs, g, body)); /* until here nothing has happened */
+    sc_err err = group_append(kvs, sc_buf_slice(body), diag);
     if (err == SC_OK && g->sync)
         err = group_sync(kvs, diag);
     *unknown_out = err != SC_OK;
@@ -244,30 +267,66 @@ static sc_err group_log(struct sc_kvs *kvs, const struct group *g, bool *unknown
 
 /* ---- 4. apply ---- */
 
-struct apply {
-    struct kvs_memtable *mem;
-    uint64_t seq;
-};
-
-static sc_err apply_write(void *arg, const struct kvs_entry *e)
+static sc_err entries_reserve(struct kvs_apply *a, size_t count)
 {
-    const struct apply *a = arg;
-    struct kvs_entry mine = *e;
-    mine.seq = a->seq;
-    return kvs_memtable_add(a->mem, &mine, NULL);
+    if (count <= a->capacity)
+        return SC_OK;
+    free(a->entries);
+    free(a->order);
+    a->entries = malloc(count * sizeof *a->entries);
+    a->order = malloc(count * sizeof *a->order);
+    a->capacity = a->entries != NULL && a->order != NULL ? count : 0;
+    return a->capacity != 0 ? SC_OK : SC_E_NOMEM;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct kvs_entry *x = *(const struct kvs_entry *const *)a, *y = *(const struct kvs_entry *const *)b;
+    const int c = sc_slice_cmp(x->key, y->key);
+    return c != 0 ? c : (x > y) - (x < y); /* of one key: in order of writing */
+}
+
+/* In key order, so that each finds its place in the memtable from the one before. */
+static sc_err batch_sort(struct kvs_apply *a, const struct sc_kvs_batch *b, uint64_t seq)
+{
+    struct sc_reader r = sc_reader_of(sc_buf_slice(&b->records));
+    bool sorted = true;
+    SC_TRY(entries_reserve(a, b->count));
+    for (size_t i = 0; i < b->count; i++) {
+        struct kvs_entry *e = &a->entries[i];
+        SC_TRY(kvs_wal_record_get(&r, e));
+        e->seq = seq;
+        a->order[i] = e;
+        sorted = sorted && (i == 0 || sc_slice_cmp(e[-1].key, e->key) <= 0);
+    }
+    if (!sorted)
+        qsort(a->order, b->count, sizeof *a->order, by_key);
+    return SC_OK;
+}
+
+static sc_err batch_apply(struct kvs_apply *a, const struct sc_kvs_batch *b, uint64_t seq, struct kvs_memtable *mem)
+{
+    struct kvs_memtable_hint hint = {0};
+    SC_TRY(batch_sort(a, b, seq));
+    for (size_t i = 0; i < b->count; i++)
+        SC_TRY(kvs_memtable_add(mem, a->order[i], &hint, NULL));
+    return SC_OK;
 }
 
 static sc_err group_apply(struct sc_kvs *kvs, const struct group *g)
 {
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
-    struct apply a = {.mem = view->mem, .seq = g->first_seq};
+    uint64_t seq = g->first_seq;
     for (size_t i = 0; i < g->count; i++) {
         const struct kvs_committer *c = g->members[i];
         if (!writes_something(c))
             continue;
-        SC_TRY(kvs_write_set_each(c->set->writes, apply_write, &a));
-        a.seq++;
+        SC_TRY(batch_apply(kvs->apply, c->set->batch, seq++, view->mem));
         atomic_fetch_add(&kvs->stats.commits, 1);
+    }
+    if (kvs->apply->body.capacity > SCRATCH_SIZE_MAX) { /* one giant commit must not hold its memory for ever */
+        sc_buf_deinit(&kvs->apply->body);
+        kvs->apply->body.size_max = KVS_WAL_BODY_SIZE_MAX;
     }
     return SC_OK;
 }
@@ -276,9 +335,6 @@ static sc_err group_commit(struct sc_kvs *kvs, struct group *g, struct sc_diag *
 {
     bool unknown;
     group_judge(kvs, g);
-    pthread_mutex_lock(&kvs->lock); /* only leaders move it, and we lead */
-    g->first_seq = kvs->seq_visible + 1;
-    pthread_mutex_unlock(&kvs->lock);
     pthread_mutex_lock(&kvs->anchor.lock);
     sc_err err = group_log(kvs, g, &unknown, diag);
     pthread_mutex_unlock(&kvs->anchor.lock);
@@ -342,9 +398,8 @@ sc_err kvs_commit(struct sc_kvs *kvs, const struct kvs_write_set *set, bool sync
 
 sc_err kvs_memtable_seal(struct sc_kvs *kvs, struct sc_diag *diag)
 {
-    SC_CLEANUP(kvs_memtable_unrefp) struct kvs_memtable *nothing = NULL;
-    SC_TRY(kvs_memtable_new(&nothing));
-    const struct kvs_write_set set = {.writes = nothing};
+    const struct sc_kvs_batch nothing = {0};
+    const struct kvs_write_set set = {.batch = &nothing};
     struct kvs_committer me = {.set = &set, .seal = true, .diag = diag};
     return queue_up(kvs, &me);
 }

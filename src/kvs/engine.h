@@ -6,6 +6,7 @@
 #define SC_KVS_ENGINE_H
 
 #include "kvs/anchor.h"
+#include "kvs/batch.h"
 #include "kvs/garbage.h"
 #include "kvs/kvs.h"
 #include "kvs/memtable.h"
@@ -28,6 +29,7 @@ struct sc_kvs_snapshot {
 };
 
 struct kvs_committer; /* commit.c */
+struct kvs_apply;
 
 struct sc_kvs {
     struct kvs_io io;
@@ -47,6 +49,7 @@ struct sc_kvs {
     uint64_t seq_visible; /* newest commit readers see */
     struct sc_kvs_snapshot snapshots; /* ring; head */
     struct kvs_committer *committers, **committers_end;
+    struct kvs_apply *apply; /* the leader's scratch memory */
     sc_err poison; /* SC_OK, or why nothing can be written any more */
     struct sc_diag poison_diag;
     bool stop;
@@ -71,8 +74,8 @@ void kvs_view_unrefp(struct kvs_view **v);
 /* The present view (a reference) and what is visible in it, at one moment.  seq_out may be NULL. */
 struct kvs_view *kvs_view_now(struct sc_kvs *kvs, uint64_t *seq_out);
 /* The newest version of key not newer than seq.  value_out may be NULL; appended to if found and a put. */
-sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, bool *found_out, bool *is_put_out,
-                    uint64_t *seq_out, struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, struct kvs_found *found,
+                    struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
 /* Whether a version of key newer than seq exists: what first-committer-wins asks. */
 sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t seq, bool *changed_out,
                               struct sc_diag *diag) SC_MUST_CHECK;
@@ -92,18 +95,20 @@ sc_err kvs_iter_make(struct sc_kvs *kvs, uint64_t seq, struct kvs_view *view, st
                      const struct sc_kvs_range *range, struct sc_kvs_iter **out) SC_MUST_CHECK;
 
 /* ---- commit.c ---- */
-struct kvs_write_set {
-    const struct kvs_memtable *writes; /* seq = order of writing */
+sc_err kvs_apply_new(struct kvs_apply **out) SC_MUST_CHECK;
+void kvs_apply_free(struct kvs_apply *a); /* NULL is fine */
+/* What a transaction relied on: it may commit if none of it was written since its snapshot. */
+struct kvs_claims {
+    const struct kvs_memtable *writes; /* the keys it writes */
     uint64_t snapshot_seq;
-    size_t size; /* bytes */
+};
+struct kvs_write_set {
+    const struct sc_kvs_batch *batch;
+    const struct kvs_claims *claims; /* NULL: blind writes, which conflict with nothing */
 };
 sc_err kvs_commit(struct sc_kvs *kvs, const struct kvs_write_set *set, bool sync, struct sc_diag *diag) SC_MUST_CHECK;
 /* Hands a memtable that is not empty to the background thread, full or not. */
 sc_err kvs_memtable_seal(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
-/* Calls each() with the last write of every key, in order. */
-sc_err kvs_write_set_each(const struct kvs_memtable *writes, sc_err (*each)(void *arg, const struct kvs_entry *e),
-                          void *arg) SC_MUST_CHECK;
-
 /* ---- compact.c ---- */
 /* Makes tables of level 0 of view->imm; by the background thread. */
 sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;

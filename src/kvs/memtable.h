@@ -15,9 +15,16 @@ struct kvs_memtable *kvs_memtable_ref(struct kvs_memtable *mt);
 void kvs_memtable_unref(struct kvs_memtable *mt); /* NULL is fine */
 void kvs_memtable_unrefp(struct kvs_memtable **mt);
 
-/* Copies e.  (key, seq) must be new.  One writer at a time.  node_out may be NULL. */
-sc_err kvs_memtable_add(struct kvs_memtable *mt, const struct kvs_entry *e, const struct kvs_node **node_out)
-    SC_MUST_CHECK;
+/* Where the last addition was: additions in ascending order find their place from there.  Zeroed to begin with; of one
+ * memtable, from which nothing is removed meanwhile. */
+#define KVS_MEMTABLE_HEIGHT_MAX 12
+struct kvs_memtable_hint {
+    const struct kvs_node *last;
+    const struct kvs_node *prev[KVS_MEMTABLE_HEIGHT_MAX];
+};
+/* Copies e.  Of equal (key, seq) the one added last comes first.  One writer at a time.  hint and node_out may be NULL. */
+sc_err kvs_memtable_add(struct kvs_memtable *mt, const struct kvs_entry *e, struct kvs_memtable_hint *hint,
+                        const struct kvs_node **node_out) SC_MUST_CHECK;
 /* Takes the entry out again (its memory stays).  Only while nobody else holds the memtable: transactions' rollback. */
 void kvs_memtable_remove(struct kvs_memtable *mt, const struct kvs_node *node);
 

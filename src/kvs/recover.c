@@ -20,7 +20,7 @@ struct replay {
 
 static sc_err replay_record(void *arg, const struct kvs_entry *e)
 {
-    return kvs_memtable_add(arg, e, NULL);
+    return kvs_memtable_add(arg, e, NULL, NULL);
 }
 
 static sc_err replay_group(void *arg, struct sc_slice body, struct sc_diag *diag)

@@ -1,7 +1,7 @@
 /* Transactions: an overlay of own writes, kept as versions by order of writing, over one snapshot. */
 #include "kvs/engine.h"
 
-#define TXN_SIZE_MAX ((size_t)256 << 20) /* bytes of keys and values; a log group must hold it */
+#define TXN_SIZE_MAX ((size_t)256 << 20) /* bytes of keys and values, rolled back ones included */
 
 struct sc_kvs_txn {
     struct sc_kvs *kvs;
@@ -55,7 +55,7 @@ static sc_err txn_write(struct sc_kvs_txn *txn, const struct kvs_entry *e)
     }
     struct kvs_entry mine = *e;
     mine.seq = txn->count + 1;
-    SC_TRY(kvs_memtable_add(txn->writes, &mine, &txn->nodes[txn->count]));
+    SC_TRY(kvs_memtable_add(txn->writes, &mine, NULL, &txn->nodes[txn->count]));
     txn->count++;
     txn->size += size;
     return SC_OK;
@@ -108,11 +108,31 @@ void sc_kvs_txn_rollback_to(struct sc_kvs_txn *txn, size_t mark)
         kvs_memtable_remove(txn->writes, txn->nodes[--txn->count]);
 }
 
+/* The last write of every key, in key order. */
+static sc_err batch_fill(const struct kvs_memtable *writes, struct sc_kvs_batch *b)
+{
+    struct sc_slice last = SC_SLICE_EMPTY;
+    for (const struct kvs_node *n = kvs_memtable_first(writes); n != NULL; n = kvs_memtable_next(n)) {
+        struct kvs_entry e;
+        kvs_node_entry(n, &e);
+        if (sc_slice_eq(e.key, last)) /* an older write of the same key; no key is empty */
+            continue;
+        kvs_wal_record_put(&b->records, &e);
+        b->count++;
+        last = e.key;
+    }
+    return sc_buf_status(&b->records);
+}
+
 sc_err sc_kvs_txn_commit(struct sc_kvs_txn *txn, bool sync, struct sc_diag *diag)
 {
     SC_CLEANUP(txn_abortp) struct sc_kvs_txn *mine = txn;
-    const struct kvs_write_set set = {.writes = mine->writes, .snapshot_seq = mine->snap->seq, .size = mine->size};
-    if (mine->count == 0 && !sync)
+    SC_CLEANUP(kvs_batch_deinit) struct sc_kvs_batch batch;
+    kvs_batch_init(&batch);
+    SC_TRY(batch_fill(mine->writes, &batch));
+    if (batch.count == 0 && !sync)
         return SC_OK;
+    const struct kvs_claims claims = {.writes = mine->writes, .snapshot_seq = mine->snap->seq};
+    const struct kvs_write_set set = {.batch = &batch, .claims = &claims};
     return kvs_commit(mine->kvs, &set, sync, diag);
 }

@@ -289,7 +289,7 @@ void kvs_wal_record_put(struct sc_buf *body, const struct kvs_entry *e)
         sc_buf_put_lvar(body, e->value);
 }
 
-static sc_err record_get(struct sc_reader *r, struct kvs_entry *out)
+sc_err kvs_wal_record_get(struct sc_reader *r, struct kvs_entry *out)
 {
     uint8_t kind;
     SC_TRY(sc_reader_get_u8(r, &kind));
@@ -317,7 +317,7 @@ sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out
         SC_TRY(sc_reader_get_varint(&r, &record_count));
         for (uint64_t i = 0; i < record_count; i++) {
             struct kvs_entry e = {.seq = g.first_seq + c};
-            SC_TRY(record_get(&r, &e));
+            SC_TRY(kvs_wal_record_get(&r, &e));
             if (each != NULL)
                 SC_TRY(each(arg, &e));
         }

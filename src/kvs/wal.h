@@ -67,6 +67,8 @@ struct kvs_wal_group {
 };
 void kvs_wal_group_begin(struct sc_buf *body, const struct kvs_wal_group *group);
 void kvs_wal_record_put(struct sc_buf *body, const struct kvs_entry *e);
+/* The next record of a commit; seq stays as it is, key and value borrow from what r reads. */
+sc_err kvs_wal_record_get(struct sc_reader *r, struct kvs_entry *out) SC_MUST_CHECK;
 /* Gives each record (with its commit's seq) to each(), which may be NULL; keys and values borrow from body. */
 sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out,
                            sc_err (*each)(void *arg, const struct kvs_entry *e), void *arg) SC_MUST_CHECK;
