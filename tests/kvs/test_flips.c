@@ -125,7 +125,7 @@ static void whatever_bit_is_flipped_it_is_refused_and_the_object_is_named(void *
     (void)state;
     struct volume v;
     struct suite_count c = {.injected_what = "flips", .detected_what = "refused"};
-    volume_make(&v, test_seed(43), (unsigned)suite_size(240, 1800));
+    volume_make(&v, test_seed(43), (unsigned)suite_size(700, 9000));
     uint64_t total = 0, done = 0;
     for (size_t n = 0; n < v.count; n++)
         total += size_of(&v, v.names[n]);

@@ -200,7 +200,7 @@ static struct write any_write(struct world *w, bool may_range)
     return one;
 }
 
-#if defined(KVS_HAS_RANGE_DELETE) || defined(KVS_HAS_BATCH)
+#if defined(KVS_HAS_RANGE_DELETE) || defined(KVS_HAS_BATCH_RANGE_DELETE)
 static struct sc_kvs_range range_of(const struct world *w, const struct write *one)
 {
     return (struct sc_kvs_range){.lower = mvcc_key_of(&w->m, one->lo),
@@ -342,14 +342,22 @@ static void do_batch(struct world *w)
         sc_kvs_batch_reset(b);
     }
     for (size_t i = 1 + below(w, below(w, 6) == 0 ? WRITES_MAX - 1 : 8); i-- > 0;) {
+#ifdef KVS_HAS_BATCH_RANGE_DELETE
         const struct write one = any_write(w, true);
-        const struct sc_kvs_range range = range_of(w, &one);
-        if (one.hi - one.lo != 1)
+#else
+        const struct write one = any_write(w, false);
+#endif
+        const struct sc_slice key = mvcc_key_of(&w->m, one.lo);
+        if (one.hi - one.lo != 1) {
+#ifdef KVS_HAS_BATCH_RANGE_DELETE
+            const struct sc_kvs_range range = range_of(w, &one);
             MUST(sc_kvs_batch_delete_range(b, &range));
-        else if (one.value != 0)
-            MUST(sc_kvs_batch_put(b, range.lower, mvcc_value_bytes(one.lo, one.value, w->value)));
-        else
-            MUST(sc_kvs_batch_delete(b, range.lower));
+#endif
+        } else if (one.value != 0) {
+            MUST(sc_kvs_batch_put(b, key, mvcc_value_bytes(one.lo, one.value, w->value)));
+        } else {
+            MUST(sc_kvs_batch_delete(b, key));
+        }
         writes[count++] = one;
     }
     MUST(sc_kvs_write(w->kvs, b, below(w, 3) == 0, &diag));
@@ -491,7 +499,8 @@ static void do_get(struct world *w)
     const struct sight sight = {old ? w->snaps[s].time : w->m.now, NULL};
     const size_t i = any_key(w);
     sc_buf_reset(&w->read);
-    compare_get(w, &sight, i, sc_kvs_get(w->kvs, old ? w->snaps[s].snap : NULL, mvcc_key_of(&w->m, i), &w->read, &diag));
+    compare_get(w, &sight, i,
+                sc_kvs_get(w->kvs, old ? w->snaps[s].snap : NULL, mvcc_key_of(&w->m, i), &w->read, &diag));
 }
 
 static void do_snapshot(struct world *w)
