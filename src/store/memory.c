@@ -263,11 +263,14 @@ static sc_err memory_root_get(struct sc_store *s, uint8_t out[static SC_STORE_RO
 {
     struct memory_store *m = (struct memory_store *)s;
     const bool fires = enter(m);
-    if (!fires && m->root.size != 0)
+    sc_err err = SC_OK;
+    if (!fires && m->root.size > SC_STORE_ROOT_SIZE_MAX) /* a test's tampering */
+        err = sc_fail(diag, SC_E_MALFORMED, "root: wrong size");
+    else if (!fires && m->root.size != 0)
         memcpy(out, m->root.ptr, m->root.size);
-    if (!fires)
+    if (!fires && err == SC_OK)
         *size_out = m->root.size;
-    return leave(m, fires, SC_OK, "root", diag);
+    return leave(m, fires, err, "root", diag);
 }
 
 static sc_err memory_root_cas(struct sc_store *s, struct sc_slice expected, struct sc_slice next, struct sc_diag *diag)

@@ -191,7 +191,7 @@ static void no_object_can_be_taken_for_another_or_an_older_one(void **state)
     struct suite_count c = {.injected_what = "exchanges", .detected_what = "refused"};
     uint64_t number = 0;
     const uint64_t seed = test_seed(53);
-    const unsigned rounds = (unsigned)suite_size(12, 60), steps = (unsigned)suite_size(12, 30);
+    const unsigned rounds = (unsigned)suite_size(30, 100), steps = (unsigned)suite_size(12, 30);
     volume_make(&v, &test_root_key, 2 << 10, seed, rounds, steps);
     volume_make(&sister, &test_root_key, 2 << 10, seed, 2, steps); /* the same data under the same root key */
     volume_make(&tenant, &other_key, 2 << 10, seed, 2, steps);
@@ -318,7 +318,7 @@ static void log_groups_out_of_order_are_refused(void **state)
         }
         sc_store_memory_replace(v.store, log->name, bytes_of(log));
     }
-    suite_report("rearranged logs", &c, 100);
+    suite_report("rearranged logs", &c, 80);
     volume_free(&v);
 }
 
@@ -327,7 +327,7 @@ static void log_groups_out_of_order_are_refused(void **state)
 static void every_older_state_of_the_whole_volume_is_refused(void **state)
 {
     (void)state;
-    const unsigned points = (unsigned)suite_size(120, 200);
+    const unsigned points = (unsigned)suite_size(200, 200);
     struct suite_count c = {.injected_what = "states put back", .detected_what = "refused"};
     struct trace t;
     struct sc_kvs *kvs;
