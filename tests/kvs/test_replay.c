@@ -175,7 +175,7 @@ static void replace_all(struct volume *v, const struct list *by, const char *wha
             sc_store_memory_replace(v->store, mine->name, bytes_of(&by->items[j]));
             const sc_err err = judge(v, what, mine->name);
             count_of(c, err);
-            if (err == SC_OK)
+            if (err == SC_OK && mine->bytes.size != 0) /* a live log without a group: all that follows is discarded */
                 fail_msg("%s replaced by %s (%s): not noticed", mine->name, by->items[j].name, what);
         }
         sc_store_memory_replace(v->store, mine->name, bytes_of(mine));
@@ -202,7 +202,7 @@ static void no_object_can_be_taken_for_another_or_an_older_one(void **state)
     replace_all(&v, &sister.now, "a sister volume's contents", &number, &c);
     replace_all(&v, &sister.past, "a sister volume's old contents", &number, &c);
     replace_all(&v, &tenant.now, "another tenant's contents", &number, &c);
-    suite_report("exchanged objects", &c, c.injected);
+    suite_report("exchanged objects", &c, c.injected - c.injected / v.now.count);
     assert_true(c.injected > 500);
     volume_free(&v);
     volume_free(&sister);
