@@ -163,6 +163,28 @@ static void count_of(struct suite_count *c, sc_err err)
     *(err == SC_OK ? &c->harmless : &c->detected) += 1;
 }
 
+/* Drops from now what no root names: what a compaction was writing when the volume was closed, and a live log without
+ * a group, which may be followed by anything. */
+static void dead_drop(struct volume *v)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < v->now.count; i++) {
+        struct content *x = &v->now.items[i];
+        sc_err err = SC_E_AUTH;
+        if (strcmp(x->name, "root") != 0) {
+            sc_store_memory_replace(v->store, x->name, SC_SLICE_EMPTY);
+            err = judge(v, "emptied", x->name);
+            sc_store_memory_replace(v->store, x->name, bytes_of(x));
+        }
+        if (err == SC_OK)
+            sc_buf_deinit(&x->bytes);
+        else
+            v->now.items[kept++] = *x;
+    }
+    assert_true(kept > 2);
+    v->now.count = kept;
+}
+
 /* Each object of now replaced by each content of `by`, but its own. */
 static void replace_all(struct volume *v, const struct list *by, const char *what, uint64_t *number,
                         struct suite_count *c)
@@ -175,8 +197,9 @@ static void replace_all(struct volume *v, const struct list *by, const char *wha
             sc_store_memory_replace(v->store, mine->name, bytes_of(&by->items[j]));
             const sc_err err = judge(v, what, mine->name);
             count_of(c, err);
-            if (err == SC_OK && mine->bytes.size != 0) /* a live log without a group: all that follows is discarded */
-                fail_msg("%s replaced by %s (%s): not noticed", mine->name, by->items[j].name, what);
+            if (err == SC_OK)
+                fail_msg("%s (%zu bytes) replaced by %s (%zu bytes; %s): not noticed", mine->name, mine->bytes.size,
+                         by->items[j].name, by->items[j].bytes.size, what);
         }
         sc_store_memory_replace(v->store, mine->name, bytes_of(mine));
         suite_progress(what, i + 1, v->now.count);
@@ -197,12 +220,13 @@ static void no_object_can_be_taken_for_another_or_an_older_one(void **state)
     volume_make(&tenant, &other_key, 2 << 10, seed, 2, steps);
     printf("%zu objects, %zu contents of the past\n", v.now.count, v.past.count);
     assert_int_equal(judge(&v, "untouched", "volume"), SC_OK);
+    dead_drop(&v);
     replace_all(&v, &v.past, "older contents", &number, &c);
     replace_all(&v, &v.now, "each other's contents", &number, &c);
     replace_all(&v, &sister.now, "a sister volume's contents", &number, &c);
     replace_all(&v, &sister.past, "a sister volume's old contents", &number, &c);
     replace_all(&v, &tenant.now, "another tenant's contents", &number, &c);
-    suite_report("exchanged objects", &c, c.injected - c.injected / v.now.count);
+    suite_report("exchanged objects", &c, c.injected);
     assert_true(c.injected > 500);
     volume_free(&v);
     volume_free(&sister);
@@ -217,6 +241,7 @@ static void swapped_emptied_removed_or_resurrected_objects_are_refused_or_harmle
     struct sc_store *copy;
     volume_make(&v, &test_root_key, 2 << 10, test_seed(59), 6, 15);
     struct sc_store *original = v.store;
+    dead_drop(&v);
     for (size_t i = 0; i < v.now.count; i++) {
         const char *name = v.now.items[i].name;
         const bool is_root = strcmp(name, "root") == 0;
