@@ -494,8 +494,7 @@ sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag)
 
 /* ---- the thread ---- */
 
-/* Caller holds kvs->lock. */
-static bool has_work(const struct sc_kvs *kvs)
+bool kvs_background_has_work(const struct sc_kvs *kvs)
 {
     if (kvs->poison != SC_OK)
         return false;
@@ -519,17 +518,19 @@ void *kvs_background(void *arg)
     struct sc_kvs *kvs = arg;
     pthread_mutex_lock(&kvs->lock);
     while (!kvs->stop) {
-        if (!has_work(kvs)) {
+        if (!kvs_background_has_work(kvs)) {
             pthread_cond_wait(&kvs->work, &kvs->lock);
             continue;
         }
         const uint64_t wanted = kvs->compact_wanted;
         struct sc_diag diag = {0};
+        kvs->busy = true;
         pthread_mutex_unlock(&kvs->lock);
         const sc_err err = work_once(kvs, wanted, &diag);
         if (err != SC_OK && err != SC_E_AGAIN)
             sc_ignore(kvs_poison(kvs, err, &diag));
         pthread_mutex_lock(&kvs->lock);
+        kvs->busy = false;
         if (err == SC_OK)
             kvs->compact_done = wanted;
         pthread_cond_broadcast(&kvs->change);

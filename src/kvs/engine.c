@@ -221,6 +221,17 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out)
     pthread_mutex_unlock(&kvs->anchor.lock);
 }
 
+sc_err sc_kvs_settle(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    SC_TRY(kvs_memtable_seal(kvs, diag));
+    pthread_mutex_lock(&kvs->lock);
+    sc_err err;
+    while ((err = kvs_writable(kvs, diag)) == SC_OK && (kvs->busy || kvs_background_has_work(kvs)))
+        pthread_cond_wait(&kvs->change, &kvs->lock);
+    pthread_mutex_unlock(&kvs->lock);
+    return err;
+}
+
 sc_err sc_kvs_compact(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_TRY(kvs_memtable_seal(kvs, diag));

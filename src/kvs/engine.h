@@ -53,6 +53,7 @@ struct sc_kvs {
     sc_err poison; /* SC_OK, or why nothing can be written any more */
     struct sc_diag poison_diag;
     bool stop;
+    bool busy; /* the background thread is at work */
     uint64_t compact_wanted, compact_done; /* requests of sc_kvs_compact() */
 
     /* the background thread's own (and open's) */
@@ -128,6 +129,7 @@ size_t kvs_table_size_target(const struct sc_kvs *kvs);
 sc_err kvs_compact_step(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 void *kvs_background(void *kvs); /* the thread */
+bool kvs_background_has_work(const struct sc_kvs *kvs); /* caller holds kvs->lock */
 
 /* ---- recover.c ---- */
 sc_err kvs_create(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;

@@ -127,6 +127,8 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out);
 /* Reads and checks every byte reachable from the root, past all caches; an error names object and byte range; progress(arg, done, total) may be NULL. */
 sc_err sc_kvs_verify(struct sc_kvs *kvs, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                      struct sc_diag *diag) SC_MUST_CHECK;
+/* Flushes the memtable and waits until no background work is left: then reads are at their quickest. */
+sc_err sc_kvs_settle(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 /* Flushes the memtable and compacts everything into one run (offline shrink, tests). */
 sc_err sc_kvs_compact(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 

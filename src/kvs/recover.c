@@ -59,7 +59,7 @@ static sc_err log_judge(const struct sc_kvs *kvs, const struct kvs_root_log *log
             return kvs_io_not_ours(diag, &log->id, at, left, "not authentic");
         return SC_OK;
     }
-    if (found->object_size != log->end.size || found->end.size != log->end.size ||
+    if ((found->tail != KVS_WAL_TAIL_CLEAN && found->tail != KVS_WAL_TAIL_ZEROS) || found->end.size != log->end.size ||
         found->end.group_count != log->end.group_count || !sc_ct_equal(found->end.tag, log->end.tag, SC_TAG_SIZE))
         return kvs_io_not_ours(diag, &log->id, at, left, "differs from the log's sealed end");
     return SC_OK;

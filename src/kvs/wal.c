@@ -200,7 +200,6 @@ static sc_err group_read(struct log_reader *r, const struct kvs_wal_end *end, ui
     return SC_OK;
 }
 
-/* A file system that grew a file but lost its data gives zeros. */
 static sc_err zeros_to_end(struct log_reader *r, uint64_t from, bool *zeros_out, struct sc_diag *diag)
 {
     *zeros_out = false;
@@ -259,11 +258,11 @@ sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t g
         memcpy(found.end.tag, tag, sizeof tag);
         SC_TRY(each(arg, sc_buf_slice(&r.body), diag));
     }
-    if (found.tail == KVS_WAL_TAIL_BAD) {
+    if (found.tail != KVS_WAL_TAIL_CLEAN) {
         bool zeros;
         SC_TRY(zeros_to_end(&r, found.end.size, &zeros, diag));
         if (zeros)
-            found.tail = KVS_WAL_TAIL_SHORT;
+            found.tail = KVS_WAL_TAIL_ZEROS;
     }
     if (found.end.group_count == 0) /* a header alone is as good as nothing */
         found.end.size = 0;

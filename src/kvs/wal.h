@@ -42,7 +42,8 @@ uint64_t kvs_wal_synced(const struct kvs_wal *wal); /* groups known durable */
 /* ---- reading ---- */
 enum kvs_wal_tail {
     KVS_WAL_TAIL_CLEAN, /* ends with a group, or is empty */
-    KVS_WAL_TAIL_SHORT, /* ends inside a group whose head, if it is there, is genuine; or in zeros only */
+    KVS_WAL_TAIL_ZEROS, /* zeros to the end: space that was made ready, or grown and lost by a file system */
+    KVS_WAL_TAIL_SHORT, /* ends inside a group whose head, if it is there, is genuine */
     KVS_WAL_TAIL_BAD,   /* something that is no group of ours */
 };
 struct kvs_wal_found {

@@ -3,7 +3,9 @@
  * A store is the enemy's: it may return anything.  It promises only this when it is honest:
  *   - put() creates or replaces a whole object, all or nothing; it is durable when put() has returned SC_OK;
  *   - append_open() has made the (empty) object exist durably when it has returned SC_OK;
- *   - an append handle's bytes are durable once a sync() that began after the append has returned SC_OK;
+ *   - an append handle's bytes are durable once a sync() that began after the append has returned SC_OK; what get()
+ *     gives of bytes not yet synced is undefined, and an object that is or was being appended to may end in zeros that
+ *     nobody appended;
  *   - root_cas() atomically replaces the one small root record if it still equals `expected`, durably.
  * Names are [a-z0-9.-]{1,64}, chosen by the engine, telling nothing.  Implementations are thread-safe across objects;
  * one append handle belongs to one thread at a time. */
