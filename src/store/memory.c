@@ -407,6 +407,16 @@ static void reorder(const struct memory_store *m, struct object *o, struct sc_pr
     o->content.size = last;
 }
 
+/* Space made ready for appends that never came: the contract allows zeros behind. */
+static void zeros_behind(struct object *o, struct sc_prng *prng)
+{
+    const size_t more = (size_t)sc_prng_below(prng, 3 * SECTOR * 8);
+    uint8_t *p = sc_buf_extend(&o->content, more);
+    SC_ASSERT(p != NULL || more == 0); /* tests only */
+    if (more != 0)
+        memset(p, 0, more);
+}
+
 /* A removal that did not reach the disk. */
 static void resurrect(struct memory_store *m, const struct past *p)
 {
@@ -431,6 +441,9 @@ void sc_store_memory_power_cycle(struct sc_store *s, enum sc_store_cut cut, stru
             tear(m, o, prng);
         else if (o->content.size > o->synced && cut == SC_STORE_CUT_REORDER)
             reorder(m, o, prng);
+        if (o->ends.size != 0 && (cut == SC_STORE_CUT_TORN || cut == SC_STORE_CUT_REORDER) &&
+            sc_prng_below(prng, 3) == 0)
+            zeros_behind(o, prng);
         o->synced = o->content.size;
         sc_buf_reset(&o->ends);
     }

@@ -29,7 +29,7 @@ enum sc_store_cut {
     SC_STORE_CUT_COUNT
 };
 /* What stands where a sector was lost (TORN, REORDER): zeros, garbage, or, with a history, what another object held
- * there before (the disk gave its sectors to the new one). */
+ * there before (the disk gave its sectors to the new one).  Zeros may follow any object that was appended to. */
 /* The power comes back: the readable picture becomes the durable one plus what `cut` leaves; armed faults are disarmed.
  * prng is used by TORN and REORDER only. */
 void sc_store_memory_power_cycle(struct sc_store *s, enum sc_store_cut cut, struct sc_prng *prng);

@@ -145,16 +145,18 @@ static void memory_keeps_the_contract(void **state)
     sc_store_free(s);
 }
 
+#define ZEROS_MAX 12288 /* space made ready behind the end */
+
 static void a_power_cut_takes_what_was_not_synced(void **state)
 {
     struct sc_store *s;
     struct sc_store_append *a;
     struct sc_prng prng;
-    unsigned shorter = 0, changed = 0, whole = 0;
+    unsigned shorter = 0, changed = 0, whole = 0, zeros = 0;
     (void)state;
     sc_prng_init(&prng, 3);
     for (unsigned i = 0; i < 200; i++) {
-        uint8_t tail[600], out[605];
+        uint8_t tail[600], out[605 + ZEROS_MAX];
         uint64_t size;
         memset(tail, 'x', sizeof tail);
         assert_int_equal(sc_store_memory_new(&s), SC_OK);
@@ -169,9 +171,10 @@ static void a_power_cut_takes_what_was_not_synced(void **state)
                                              : SC_STORE_CUT_TORN,
                                     &prng);
         assert_int_equal(s->ops->size(s, "log", &size, NULL), SC_OK);
-        assert_in_range(size, i == 1 ? 605 : 5, i == 0 ? 5 : 605);
+        assert_in_range(size, i == 1 ? 605 : 5, i == 0 ? 5 : 605 + (i > 1 ? ZEROS_MAX : 0));
         assert_int_equal(s->ops->get(s, "log", 0, (size_t)size, out, NULL), SC_OK);
         assert_memory_equal(out, "firm,", 5);
+        zeros += size > 605;
         if (size < 605)
             shorter++;
         else if (memcmp(out + 5, tail, sizeof tail) != 0)
@@ -180,7 +183,7 @@ static void a_power_cut_takes_what_was_not_synced(void **state)
             whole++;
         sc_store_free(s);
     }
-    assert_true(shorter > 10 && changed > 10 && whole > 1);
+    assert_true(shorter > 10 && changed > 10 && whole > 1 && zeros > 10);
 }
 
 static void the_nth_call_fails_with_or_without_effect(void **state)
@@ -217,7 +220,7 @@ static void a_power_cut_may_keep_a_later_write_and_lose_the_one_before(void **st
     for (unsigned i = 0; i < 100; i++) {
         struct sc_store *s;
         struct sc_store_append *a;
-        uint8_t out[13];
+        uint8_t out[13 + ZEROS_MAX];
         uint64_t size = 0;
         assert_int_equal(sc_store_memory_new(&s), SC_OK);
         sc_store_memory_keep_history(s);
@@ -227,11 +230,11 @@ static void a_power_cut_may_keep_a_later_write_and_lose_the_one_before(void **st
         s->ops->append_close(a);
         sc_store_memory_power_cycle(s, SC_STORE_CUT_REORDER, &prng);
         assert_int_equal(s->ops->size(s, "log", &size, NULL), SC_OK);
-        assert_true(size == 0 || size == 4 || size == 8 || size == 13);
+        assert_true(size <= sizeof out);
         assert_int_equal(s->ops->get(s, "log", 0, (size_t)size, out, NULL), SC_OK);
-        if (size == 13 && memcmp(out + 8, "three", 5) == 0 && memcmp(out + 4, "two,", 4) != 0)
+        if (size >= 13 && memcmp(out + 8, "three", 5) == 0 && memcmp(out + 4, "two,", 4) != 0)
             holes++;
-        whole += size == 13 && memcmp(out, "one,two,three", 13) == 0;
+        whole += size >= 13 && memcmp(out, "one,two,three", 13) == 0;
         back += s->ops->size(s, "gone", &size, NULL) == SC_OK;
         sc_store_free(s);
     }
