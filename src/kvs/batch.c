@@ -46,7 +46,7 @@ void sc_kvs_batch_reset(struct sc_kvs_batch *b)
 
 static sc_err batch_add(struct sc_kvs_batch *b, const struct kvs_entry *e)
 {
-    sc_err err = kvs_key_check(e->key);
+    sc_err err = e->is_range ? SC_OK : kvs_key_check(e->key);
     if (err == SC_OK && e->value.size > SC_KVS_VALUE_SIZE_MAX)
         err = SC_E_LIMIT;
     if (err == SC_OK) {
@@ -68,6 +68,15 @@ sc_err sc_kvs_batch_put(struct sc_kvs_batch *b, struct sc_slice key, struct sc_s
 sc_err sc_kvs_batch_delete(struct sc_kvs_batch *b, struct sc_slice key)
 {
     return batch_add(b, &(struct kvs_entry){.key = key, .value = SC_SLICE_EMPTY});
+}
+
+sc_err sc_kvs_batch_delete_range(struct sc_kvs_batch *b, const struct sc_kvs_range *range)
+{
+    if (range->upper.size != 0 && sc_slice_cmp(range->lower, range->upper) >= 0)
+        return SC_OK; /* empty */
+    if (range->lower.size > SC_KVS_KEY_SIZE_MAX || range->upper.size > SC_KVS_KEY_SIZE_MAX)
+        return b->failed = SC_E_LIMIT;
+    return batch_add(b, &(struct kvs_entry){.key = range->lower, .value = range->upper, .is_range = true});
 }
 
 sc_err sc_kvs_write(struct sc_kvs *kvs, const struct sc_kvs_batch *b, bool sync, struct sc_diag *diag)

@@ -92,7 +92,7 @@ static sc_err room_make(struct sc_kvs *kvs, bool seal, struct sc_diag *diag)
 {
     for (;;) {
         SC_TRY(kvs_writable(kvs, diag));
-        const bool wanted = seal && kvs_memtable_count(kvs->view->mem) != 0;
+        const bool wanted = seal && !kvs_memtable_is_empty(kvs->view->mem);
         if (!wanted && kvs_memtable_size(kvs->view->mem) < kvs->memtable_size_max)
             return SC_OK;
         if (kvs->view->imm != NULL || kvs->view->version->levels[0].count >= STALL_LEVEL0_COUNT) {
@@ -146,8 +146,11 @@ static bool writes_something(const struct kvs_committer *c)
 static bool written_by(const struct kvs_committer *c, struct sc_slice key)
 {
     struct kvs_entry e;
-    const struct kvs_node *n =
-        c->set->claims != NULL ? kvs_memtable_seek(c->set->claims->writes, key, KVS_SEQ_MAX) : NULL;
+    if (c->set->claims == NULL)
+        return false; /* none of those has written anything: see group_form */
+    if (kvs_memtable_cover(c->set->claims->writes, key, KVS_SEQ_MAX) != 0)
+        return true;
+    const struct kvs_node *n = kvs_memtable_seek(c->set->claims->writes, key, KVS_SEQ_MAX);
     if (n == NULL)
         return false;
     kvs_node_entry(n, &e);
@@ -167,20 +170,85 @@ static sc_err key_judge(struct kvs_view *view, const struct group *g, size_t sel
     return kvs_view_changed_since(view, key, c->set->claims->snapshot_seq, conflict_out, c->diag);
 }
 
+/* Whether one before it in the group wrote anything in the range. */
+static bool range_written_by(const struct kvs_committer *c, const struct sc_kvs_range *range)
+{
+    struct kvs_entry e;
+    if (c->set->claims == NULL)
+        return false; /* none of those has written anything: see group_form */
+    const struct kvs_memtable *writes = c->set->claims->writes;
+    for (const struct kvs_memtable_range *r = kvs_memtable_ranges(writes); r != NULL; r = r->next)
+        if (kvs_ranges_meet(r->del.lower, r->del.upper, range->lower, range->upper))
+            return true;
+    const struct kvs_node *n = kvs_memtable_seek(writes, range->lower, KVS_SEQ_MAX);
+    if (n == NULL)
+        return false;
+    kvs_node_entry(n, &e);
+    return kvs_range_has(range->lower, range->upper, e.key);
+}
+
+static sc_err range_judge(struct kvs_view *view, const struct group *g, size_t self, const struct sc_kvs_range *range,
+                          bool *conflict_out)
+{
+    struct kvs_committer *c = g->members[self];
+    for (size_t i = 0; i < self; i++) {
+        if (g->members[i]->err == SC_OK && range_written_by(g->members[i], range)) {
+            *conflict_out = true;
+            return SC_OK;
+        }
+    }
+    return kvs_view_range_changed_since(view, range, c->set->claims->snapshot_seq, conflict_out, c->diag);
+}
+
+static sc_err writes_judge(struct kvs_view *view, const struct group *g, size_t self, bool *conflict_out)
+{
+    const struct kvs_memtable *writes = g->members[self]->set->claims->writes;
+    for (const struct kvs_memtable_range *r = kvs_memtable_ranges(writes); r != NULL && !*conflict_out; r = r->next) {
+        const struct sc_kvs_range range = {.lower = r->del.lower, .upper = r->del.upper};
+        SC_TRY(range_judge(view, g, self, &range, conflict_out));
+    }
+    for (const struct kvs_node *n = kvs_memtable_first(writes); n != NULL && !*conflict_out; n = kvs_memtable_next(n)) {
+        struct kvs_entry e;
+        kvs_node_entry(n, &e);
+        SC_TRY(key_judge(view, g, self, e.key, conflict_out));
+    }
+    return SC_OK;
+}
+
+static sc_err reads_judge(struct kvs_view *view, const struct group *g, size_t self, bool *conflict_out)
+{
+    const struct kvs_reads *reads = g->members[self]->set->claims->reads;
+    struct sc_reader r = sc_reader_of(sc_buf_slice(&reads->keys));
+    while (sc_reader_left(&r) != 0 && !*conflict_out) {
+        struct sc_slice key;
+        SC_TRY(sc_reader_get_lvar(&r, &key));
+        SC_TRY(key_judge(view, g, self, key, conflict_out));
+    }
+    r = sc_reader_of(sc_buf_slice(&reads->ranges));
+    while (sc_reader_left(&r) != 0 && !*conflict_out) {
+        struct sc_kvs_range range;
+        SC_TRY(sc_reader_get_lvar(&r, &range.lower));
+        SC_TRY(sc_reader_get_lvar(&r, &range.upper));
+        SC_TRY(range_judge(view, g, self, &range, conflict_out));
+    }
+    return SC_OK;
+}
+
 static sc_err member_judge(struct kvs_view *view, uint64_t seq_visible, const struct group *g, size_t self)
 {
     struct kvs_committer *c = g->members[self];
     const struct kvs_claims *claims = c->set->claims;
     if (claims == NULL || (self == 0 && claims->snapshot_seq == seq_visible)) /* nothing was written since */
         return SC_OK;
-    for (const struct kvs_node *n = kvs_memtable_first(claims->writes); n != NULL; n = kvs_memtable_next(n)) {
-        struct kvs_entry e;
-        bool conflict;
-        kvs_node_entry(n, &e);
-        SC_TRY(key_judge(view, g, self, e.key, &conflict));
-        if (conflict)
-            return sc_fail(c->diag, SC_E_CONFLICT, "a key was written by a transaction that committed first");
-    }
+    bool conflict = false;
+    SC_TRY(writes_judge(view, g, self, &conflict));
+    if (conflict)
+        return sc_fail(c->diag, SC_E_CONFLICT, "a key was written by a transaction that committed first");
+    if (claims->reads != NULL)
+        SC_TRY(reads_judge(view, g, self, &conflict));
+    if (conflict)
+        return sc_fail(c->diag, SC_E_CONFLICT,
+                       "something that was read was written by a transaction that committed first");
     return SC_OK;
 }
 
@@ -286,29 +354,40 @@ static int by_key(const void *a, const void *b)
     return c != 0 ? c : (x > y) - (x < y); /* of one key: in order of writing */
 }
 
-/* In key order, so that each finds its place in the memtable from the one before. */
-static sc_err batch_sort(struct kvs_apply *a, const struct sc_kvs_batch *b, uint64_t seq)
+/* What a later range deletion of the same commit covers is left out: it has the same seq and would survive it. */
+static size_t range_apply(struct kvs_apply *a, size_t kept, const struct kvs_entry *range)
 {
-    struct sc_reader r = sc_reader_of(sc_buf_slice(&b->records));
-    bool sorted = true;
-    SC_TRY(entries_reserve(a, b->count));
-    for (size_t i = 0; i < b->count; i++) {
-        struct kvs_entry *e = &a->entries[i];
-        SC_TRY(kvs_wal_record_get(&r, e));
-        e->seq = seq;
-        a->order[i] = e;
-        sorted = sorted && (i == 0 || sc_slice_cmp(e[-1].key, e->key) <= 0);
-    }
-    if (!sorted)
-        qsort(a->order, b->count, sizeof *a->order, by_key);
-    return SC_OK;
+    size_t stay = 0;
+    for (size_t i = 0; i < kept; i++)
+        if (!kvs_range_has(range->key, range->value, a->order[i]->key))
+            a->order[stay++] = a->order[i];
+    return stay;
 }
 
-static sc_err batch_apply(struct kvs_apply *a, const struct sc_kvs_batch *b, uint64_t seq, struct kvs_memtable *mem)
+/* In key order, so that each finds its place in the memtable from the one before. */
+sc_err kvs_apply_commit(struct kvs_apply *a, const struct kvs_wal_commit *c, struct kvs_memtable *mem)
 {
+    struct sc_reader r = sc_reader_of(c->records);
+    bool sorted = true;
+    size_t kept = 0;
+    SC_TRY(entries_reserve(a, c->record_count));
+    for (size_t i = 0; i < c->record_count; i++) {
+        struct kvs_entry *e = &a->entries[i];
+        SC_TRY(kvs_wal_record_get(&r, e));
+        e->seq = c->seq;
+        if (e->is_range) {
+            const struct kvs_range_del d = {.lower = e->key, .upper = e->value, .seq = c->seq};
+            SC_TRY(kvs_memtable_add_range(mem, &d));
+            kept = range_apply(a, kept, e);
+            continue;
+        }
+        sorted = sorted && (kept == 0 || sc_slice_cmp(a->order[kept - 1]->key, e->key) <= 0);
+        a->order[kept++] = e;
+    }
+    if (!sorted)
+        qsort(a->order, kept, sizeof *a->order, by_key);
     struct kvs_memtable_hint hint = {0};
-    SC_TRY(batch_sort(a, b, seq));
-    for (size_t i = 0; i < b->count; i++)
+    for (size_t i = 0; i < kept; i++)
         SC_TRY(kvs_memtable_add(mem, a->order[i], &hint, NULL));
     return SC_OK;
 }
@@ -321,7 +400,9 @@ static sc_err group_apply(struct sc_kvs *kvs, const struct group *g)
         const struct kvs_committer *c = g->members[i];
         if (!writes_something(c))
             continue;
-        SC_TRY(batch_apply(kvs->apply, c->set->batch, seq++, view->mem));
+        const struct kvs_wal_commit commit = {
+            .seq = seq++, .record_count = c->set->batch->count, .records = sc_buf_slice(&c->set->batch->records)};
+        SC_TRY(kvs_apply_commit(kvs->apply, &commit, view->mem));
         atomic_fetch_add(&kvs->stats.commits, 1);
     }
     if (kvs->apply->body.capacity > SCRATCH_SIZE_MAX) { /* one giant commit must not hold its memory for ever */

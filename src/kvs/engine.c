@@ -203,6 +203,7 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out)
         out->table_count += view->version->levels[l].count;
         out->table_bytes += view->version->levels[l].size;
     }
+    out->range_count = view->version->ranges.count;
     out->memtable_bytes = memory_of(view->mem) + memory_of(view->imm);
     out->cache_bytes = kvs_cache_size(kvs->cache);
     kvs_cache_counts(kvs->cache, &out->cache_hits, &out->block_reads);

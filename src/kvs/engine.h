@@ -77,6 +77,11 @@ struct kvs_view *kvs_view_now(struct sc_kvs *kvs, uint64_t *seq_out);
 /* The newest version of key not newer than seq.  value_out may be NULL; appended to if found and a put. */
 sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, struct kvs_found *found,
                     struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
+/* The newest range tombstone <= seq over key; 0: none. */
+uint64_t kvs_view_cover(const struct kvs_view *v, struct sc_slice key, uint64_t seq);
+/* Whether anything in the range is newer than seq. */
+sc_err kvs_view_range_changed_since(struct kvs_view *v, const struct sc_kvs_range *range, uint64_t seq, bool *changed_out,
+                                    struct sc_diag *diag) SC_MUST_CHECK;
 /* Whether a version of key newer than seq exists: what first-committer-wins asks. */
 sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t seq, bool *changed_out,
                               struct sc_diag *diag) SC_MUST_CHECK;
@@ -91,16 +96,19 @@ sc_err kvs_key_check(struct sc_slice key) SC_MUST_CHECK;
 void kvs_view_replace(struct sc_kvs *kvs, struct kvs_view *next);
 
 /* ---- iter.c ---- */
-/* own: a transaction's writes, or NULL; borrowed. */
-sc_err kvs_iter_make(struct sc_kvs *kvs, uint64_t seq, struct kvs_view *view, struct kvs_memtable *own,
+/* own: a transaction's writes, reads: where it notes what it has read; or NULL; borrowed. */
+sc_err kvs_iter_make(uint64_t seq, struct kvs_view *view, struct kvs_memtable *own, struct kvs_reads *reads,
                      const struct sc_kvs_range *range, struct sc_kvs_iter **out) SC_MUST_CHECK;
 
 /* ---- commit.c ---- */
 sc_err kvs_apply_new(struct kvs_apply **out) SC_MUST_CHECK;
 void kvs_apply_free(struct kvs_apply *a); /* NULL is fine */
+/* Adds a commit's records to mem.  A record that a later range deletion of the same commit covers is left out. */
+sc_err kvs_apply_commit(struct kvs_apply *a, const struct kvs_wal_commit *c, struct kvs_memtable *mem) SC_MUST_CHECK;
 /* What a transaction relied on: it may commit if none of it was written since its snapshot. */
 struct kvs_claims {
-    const struct kvs_memtable *writes; /* the keys it writes */
+    const struct kvs_memtable *writes; /* the keys it writes, the ranges it deletes */
+    const struct kvs_reads *reads;     /* NULL: its reads do not matter */
     uint64_t snapshot_seq;
 };
 struct kvs_write_set {

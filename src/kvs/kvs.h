@@ -91,6 +91,8 @@ void sc_kvs_batch_freep(struct sc_kvs_batch **b);
 void sc_kvs_batch_reset(struct sc_kvs_batch *b);
 sc_err sc_kvs_batch_put(struct sc_kvs_batch *b, struct sc_slice key, struct sc_slice value);
 sc_err sc_kvs_batch_delete(struct sc_kvs_batch *b, struct sc_slice key);
+/* Deletes every key of the range that is there before this batch's own later writes. */
+sc_err sc_kvs_batch_delete_range(struct sc_kvs_batch *b, const struct sc_kvs_range *range);
 /* The batch stays as it is.  sync: as sc_kvs_txn_commit(). */
 sc_err sc_kvs_write(struct sc_kvs *kvs, const struct sc_kvs_batch *b, bool sync, struct sc_diag *diag) SC_MUST_CHECK;
 
@@ -101,8 +103,14 @@ sc_err sc_kvs_write(struct sc_kvs *kvs, const struct sc_kvs_batch *b, bool sync,
  * SC_E_IO: whether it is there shows after the next open.  At most 256 MiB of keys and values (SC_E_LIMIT). */
 struct sc_kvs_txn;
 sc_err sc_kvs_txn_begin(struct sc_kvs *kvs, struct sc_kvs_txn **out) SC_MUST_CHECK;
+/* Serialisable from here on: commit also fails with SC_E_CONFLICT when another transaction that committed since the
+ * snapshot wrote a key that this one has read (found or not), or any key within a range that its iterators have passed.
+ * Reads before the call do not count.  What was read is noted in memory, at most 128 MiB: commit says SC_E_LIMIT beyond. */
+void sc_kvs_txn_track_reads(struct sc_kvs_txn *txn);
 sc_err sc_kvs_txn_put(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_slice value) SC_MUST_CHECK;
 sc_err sc_kvs_txn_delete(struct sc_kvs_txn *txn, struct sc_slice key) SC_MUST_CHECK; /* absent is SC_OK */
+/* Deletes every key of the range that the transaction sees.  Conflicts with any write in the range. */
+sc_err sc_kvs_txn_delete_range(struct sc_kvs_txn *txn, const struct sc_kvs_range *range) SC_MUST_CHECK;
 sc_err sc_kvs_txn_get(struct sc_kvs_txn *txn, struct sc_slice key, struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
 /* Sees the transaction's writes made before the iterator moves; free it before commit or abort. */
 sc_err sc_kvs_txn_iter(struct sc_kvs_txn *txn, const struct sc_kvs_range *range, struct sc_kvs_iter **out,
@@ -118,6 +126,7 @@ void sc_kvs_txn_abort(struct sc_kvs_txn *txn); /* NULL is fine */
 /* ---- maintenance ---- */
 struct sc_kvs_stats {
     /* cache_bytes: blocks, indexes and filters; block_reads: of those, reads from the store by readers */
+    uint64_t range_count; /* deleted ranges that still hide something */
     uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes;
     uint64_t commit_count, sync_count, flush_count, compaction_count;
     uint64_t block_reads, cache_hits, bytes_written;

@@ -2,7 +2,8 @@
 
 #define ROOT_PURPOSE        "kvs/root v1"
 #define ROOT_PREFIX_SIZE    (KVS_HEADER_SIZE + 16 + 16)
-#define TABLE_WIRE_SIZE_MIN ((size_t)65)
+#define TABLE_WIRE_SIZE_MIN ((size_t)73)
+#define RANGE_WIRE_SIZE_MIN ((size_t)10)
 static const uint8_t zero_nonce[SC_NONCE_SIZE]; /* every root record has a key of its own */
 
 static void id_put(struct sc_buf *b, const struct kvs_id *id)
@@ -26,9 +27,38 @@ void kvs_manifest_table_put(struct sc_buf *plain, uint8_t level, const struct kv
     sc_buf_put_u32be(plain, m->index_size);
     sc_buf_put_bytes(plain, sc_slice_of(m->index_tag, sizeof m->index_tag));
     sc_buf_put_u64be(plain, m->entry_count);
+    sc_buf_put_u64be(plain, m->seq_min);
     sc_buf_put_u64be(plain, m->seq_max);
     sc_buf_put_lvar(plain, m->smallest);
     sc_buf_put_lvar(plain, m->largest);
+}
+
+void kvs_manifest_ranges_put(struct sc_buf *plain, const struct kvs_range_list *ranges)
+{
+    sc_buf_put_u32be(plain, (uint32_t)ranges->count);
+    for (size_t i = 0; i < ranges->count; i++) {
+        sc_buf_put_u64be(plain, ranges->items[i].seq);
+        sc_buf_put_lvar(plain, ranges->items[i].lower);
+        sc_buf_put_lvar(plain, ranges->items[i].upper);
+    }
+}
+
+static sc_err ranges_get(struct sc_reader *r, struct kvs_manifest *m)
+{
+    SC_TRY(sc_reader_get_u32be(r, &m->range_count));
+    if (m->range_count > sc_reader_left(r) / RANGE_WIRE_SIZE_MIN)
+        return SC_E_MALFORMED;
+    m->ranges = calloc((size_t)m->range_count + 1, sizeof *m->ranges);
+    if (m->ranges == NULL)
+        return SC_E_NOMEM;
+    for (uint32_t i = 0; i < m->range_count; i++) {
+        SC_TRY(sc_reader_get_u64be(r, &m->ranges[i].seq));
+        SC_TRY(sc_reader_get_lvar(r, &m->ranges[i].lower));
+        SC_TRY(sc_reader_get_lvar(r, &m->ranges[i].upper));
+        if (m->ranges[i].seq > m->seq_flushed)
+            return SC_E_MALFORMED;
+    }
+    return SC_OK;
 }
 
 static sc_err table_get(struct sc_reader *r, struct kvs_manifest_table *out)
@@ -40,11 +70,12 @@ static sc_err table_get(struct sc_reader *r, struct kvs_manifest_table *out)
     SC_TRY(sc_reader_get_u32be(r, &m->index_size));
     SC_TRY(sc_reader_copy(r, m->index_tag, sizeof m->index_tag));
     SC_TRY(sc_reader_get_u64be(r, &m->entry_count));
+    SC_TRY(sc_reader_get_u64be(r, &m->seq_min));
     SC_TRY(sc_reader_get_u64be(r, &m->seq_max));
     SC_TRY(sc_reader_get_lvar(r, &m->smallest));
     SC_TRY(sc_reader_get_lvar(r, &m->largest));
     if (out->level >= KVS_LEVEL_COUNT || m->size < KVS_HEADER_SIZE + m->index_size || m->smallest.size == 0 ||
-        m->seq_max > KVS_SEQ_MAX || sc_slice_cmp(m->smallest, m->largest) > 0)
+        m->seq_max > KVS_SEQ_MAX || m->seq_min > m->seq_max || sc_slice_cmp(m->smallest, m->largest) > 0)
         return SC_E_MALFORMED;
     return SC_OK;
 }
@@ -68,6 +99,7 @@ static sc_err manifest_parse(struct sc_slice plain, struct kvs_manifest *m)
             sc_slice_cmp(t[-1].meta.largest, t->meta.smallest) >= 0)
             return SC_E_MALFORMED;
     }
+    SC_TRY(ranges_get(&r, m));
     return sc_reader_expect_end(&r);
 }
 
@@ -86,6 +118,7 @@ sc_err kvs_manifest_parse(struct sc_slice plain, struct kvs_manifest *out)
 void kvs_manifest_deinit(struct kvs_manifest *m)
 {
     free(m->tables);
+    free(m->ranges);
     *m = (struct kvs_manifest){0};
 }
 

@@ -3,6 +3,7 @@
 #ifndef SC_KVS_MANIFEST_H
 #define SC_KVS_MANIFEST_H
 
+#include "kvs/ranges.h"
 #include "kvs/table.h"
 #include "kvs/wal.h"
 
@@ -12,8 +13,9 @@
 
 /* ---- the manifest:
  *      u64 seq flushed, u32 table count, table*;  ordered by level; level 0: oldest first; others: by key
- *      table = u8 level, id (16), u64 size, u32 index size, index tag (16), u64 entry count, u64 newest seq,
- *              lvar smallest key, lvar largest key ---- */
+ *      table = u8 level, id (16), u64 size, u32 index size, index tag (16), u64 entry count, u64 oldest seq,
+ *              u64 newest seq, lvar smallest key, lvar largest key
+ *      u32 range count, range*;  range = u64 seq, lvar lower, lvar upper (empty: to the end): deleted ranges ---- */
 struct kvs_manifest_table {
     uint8_t level;
     struct kvs_table_meta meta; /* keys borrow from the plaintext */
@@ -22,9 +24,12 @@ struct kvs_manifest {
     uint64_t seq_flushed; /* all commits up to this one are in tables */
     uint32_t table_count;
     struct kvs_manifest_table *tables;
+    uint32_t range_count;
+    struct kvs_range_del *ranges; /* bounds borrow from the plaintext */
 };
 void kvs_manifest_begin(struct sc_buf *plain, uint64_t seq_flushed, uint32_t table_count);
 void kvs_manifest_table_put(struct sc_buf *plain, uint8_t level, const struct kvs_table_meta *meta);
+void kvs_manifest_ranges_put(struct sc_buf *plain, const struct kvs_range_list *ranges);
 /* SC_E_MALFORMED also when the tables of a level > 0 overlap. */
 sc_err kvs_manifest_parse(struct sc_slice plain, struct kvs_manifest *out) SC_MUST_CHECK;
 void kvs_manifest_deinit(struct kvs_manifest *m);

@@ -21,6 +21,7 @@ struct kvs_memtable {
     atomic_size_t size;
     _Atomic uint64_t count;
     _Atomic uint64_t seq_max;
+    _Atomic(struct kvs_memtable_range *) ranges;
     _Atomic(struct kvs_node *) head[HEIGHT_MAX];
 };
 
@@ -170,6 +171,51 @@ void kvs_memtable_remove(struct kvs_memtable *mt, const struct kvs_node *node)
     for (uint32_t level = 0; level < node->height; level++)
         atomic_store((_Atomic(struct kvs_node *) *)link_of(mt, prev[level], level), load(&node->next[level]));
     atomic_fetch_sub(&mt->count, 1);
+}
+
+sc_err kvs_memtable_add_range(struct kvs_memtable *mt, const struct kvs_range_del *d)
+{
+    struct kvs_memtable_range *r = sc_arena_alloc_raw(&mt->arena, sizeof *r + d->lower.size + d->upper.size);
+    if (r == NULL)
+        return SC_E_NOMEM;
+    uint8_t *p = (uint8_t *)(r + 1);
+    memcpy(p, d->lower.ptr, d->lower.size);
+    memcpy(p + d->lower.size, d->upper.ptr, d->upper.size);
+    r->del =
+        (struct kvs_range_del){.lower = {p, d->lower.size}, .upper = {p + d->lower.size, d->upper.size}, .seq = d->seq};
+    r->next = atomic_load_explicit(&mt->ranges, memory_order_relaxed);
+    atomic_store_explicit(&mt->ranges, r, memory_order_release);
+    atomic_store_explicit(&mt->size, mt->arena.size, memory_order_relaxed);
+    if (d->seq > atomic_load_explicit(&mt->seq_max, memory_order_relaxed))
+        atomic_store_explicit(&mt->seq_max, d->seq, memory_order_relaxed);
+    return SC_OK;
+}
+
+const struct kvs_memtable_range *kvs_memtable_ranges(const struct kvs_memtable *mt)
+{
+    return atomic_load_explicit(&mt->ranges, memory_order_acquire);
+}
+
+uint64_t kvs_memtable_cover(const struct kvs_memtable *mt, struct sc_slice key, uint64_t seq)
+{
+    uint64_t newest = 0;
+    for (const struct kvs_memtable_range *r = kvs_memtable_ranges(mt); r != NULL; r = r->next)
+        if (r->del.seq <= seq && r->del.seq > newest && kvs_range_has(r->del.lower, r->del.upper, key))
+            newest = r->del.seq;
+    return newest;
+}
+
+void kvs_memtable_remove_ranges(struct kvs_memtable *mt, uint64_t seq)
+{
+    struct kvs_memtable_range *r = atomic_load(&mt->ranges);
+    while (r != NULL && r->del.seq > seq)
+        r = r->next;
+    atomic_store(&mt->ranges, r);
+}
+
+bool kvs_memtable_is_empty(const struct kvs_memtable *mt)
+{
+    return kvs_memtable_count(mt) == 0 && kvs_memtable_ranges(mt) == NULL;
 }
 
 size_t kvs_memtable_size(const struct kvs_memtable *mt)

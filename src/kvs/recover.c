@@ -12,15 +12,17 @@
 
 struct replay {
     struct kvs_memtable *mem;
+    struct kvs_apply *apply;
     uint64_t generation; /* of the root as found */
     uint64_t next_seq;
     uint64_t fresh; /* of the last group */
     const struct kvs_id *log;
 };
 
-static sc_err replay_record(void *arg, const struct kvs_entry *e)
+static sc_err replay_commit(void *arg, const struct kvs_wal_commit *c)
 {
-    return kvs_memtable_add(arg, e, NULL, NULL);
+    struct replay *r = arg;
+    return kvs_apply_commit(r->apply, c, r->mem);
 }
 
 static sc_err replay_group(void *arg, struct sc_slice body, struct sc_diag *diag)
@@ -28,7 +30,7 @@ static sc_err replay_group(void *arg, struct sc_slice body, struct sc_diag *diag
     struct replay *r = arg;
     struct kvs_wal_group g;
     char name[KVS_NAME_SIZE];
-    const sc_err err = kvs_wal_group_parse(body, &g, replay_record, r->mem);
+    const sc_err err = kvs_wal_group_parse(body, &g, replay_commit, r);
     if (err != SC_OK)
         return sc_context(diag, err, "object %s: log group", kvs_id_name(r->log, name));
     if (g.first_seq != r->next_seq || g.fresh <= r->fresh)
@@ -128,11 +130,12 @@ static sc_err settle(struct sc_kvs *kvs, const struct kvs_memtable *mem, uint64_
                      struct sc_diag *diag)
 {
     struct kvs_root root = kvs->anchor.root;
-    if (kvs_memtable_count(mem) != 0) {
+    if (!kvs_memtable_is_empty(mem)) {
         struct kvs_version *next;
         SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = {0};
         SC_TRY(kvs_tables_from_memtable(kvs, mem, &tables, diag));
-        const struct kvs_edit edit = {.add = tables.tables, .add_count = tables.count};
+        const struct kvs_edit edit = {
+            .add = tables.tables, .add_count = tables.count, .add_ranges = kvs_memtable_ranges(mem)};
         SC_TRY(kvs_version_apply(*version, &edit, &next));
         kvs_version_unref(*version);
         *version = next;
@@ -193,7 +196,7 @@ sc_err kvs_recover(struct sc_kvs *kvs, struct sc_diag *diag)
         SC_TRY(take_over(kvs, diag));
     SC_TRY(manifest_load(kvs, &version, diag));
     SC_TRY(kvs_memtable_new(&mem));
-    struct replay r = {.mem = mem, .generation = generation, .next_seq = kvs->seq_flushed + 1};
+    struct replay r = {.mem = mem, .apply = kvs->apply, .generation = generation, .next_seq = kvs->seq_flushed + 1};
     SC_TRY(logs_replay(kvs, &r, &live, diag));
     SC_TRY(fresh_judge(kvs, &r, &live, diag));
     kvs->seq_visible = r.next_seq - 1;
@@ -209,7 +212,7 @@ sc_err kvs_recover(struct sc_kvs *kvs, struct sc_diag *diag)
 /* ---- a new volume ----
  * A creation that was cut short leaves an empty manifest and an empty log without a root.  Anything larger under our
  * kind of name is a volume whose root is gone: to create over it would destroy what may still be saved. */
-#define LEFTOVER_SIZE_MAX (KVS_HEADER_SIZE + 12)
+#define LEFTOVER_SIZE_MAX (KVS_HEADER_SIZE + 16)
 
 static sc_err leftover_note(void *arg, const char *name)
 {

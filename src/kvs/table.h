@@ -25,7 +25,7 @@ struct kvs_table_meta {
     uint32_t index_size;   /* sealed index, the object's last bytes */
     uint8_t index_tag[SC_TAG_SIZE];
     uint64_t entry_count;
-    uint64_t seq_max;
+    uint64_t seq_min, seq_max;
     struct sc_slice smallest, largest; /* user keys; owned by whoever owns the meta (table: keys buffer) */
 };
 

@@ -29,7 +29,7 @@ struct kvs_table_builder {
     uint64_t filter_seed;
     uint32_t block_count;
     struct sc_buf smallest, last_key;
-    uint64_t entry_count, seq_max;
+    uint64_t entry_count, seq_min, seq_max;
 };
 
 void kvs_table_builder_free(struct kvs_table_builder *b)
@@ -63,6 +63,7 @@ sc_err kvs_table_builder_new(const struct kvs_io *io, size_t block_size, struct 
         return SC_E_NOMEM;
     b->io = io;
     b->block_size = block_size;
+    b->seq_min = UINT64_MAX;
     b->pending_capacity = COLUMNS_FACTOR * block_size + block_size;
     b->pending_bytes = malloc(b->pending_capacity);
     b->pending = calloc(KVS_COLUMNS_ROWS_MAX, sizeof *b->pending);
@@ -205,6 +206,8 @@ sc_err kvs_table_builder_add(struct kvs_table_builder *b, const struct kvs_entry
     }
     if (e->seq > b->seq_max)
         b->seq_max = e->seq;
+    if (e->seq < b->seq_min)
+        b->seq_min = e->seq;
     SC_TRY(sc_buf_status(&b->hashes));
     SC_TRY(sc_buf_status(&b->last_key));
     SC_TRY(sc_buf_status(&b->smallest));
@@ -249,7 +252,8 @@ static void filter_put(const struct kvs_table_builder *b, struct sc_buf *index)
 sc_err kvs_table_builder_finish(struct kvs_table_builder *b, struct kvs_table_meta *meta_out, struct sc_diag *diag)
 {
     char name[KVS_NAME_SIZE];
-    struct kvs_table_meta meta = {.id = b->id, .entry_count = b->entry_count, .seq_max = b->seq_max};
+    struct kvs_table_meta meta = {
+        .id = b->id, .entry_count = b->entry_count, .seq_min = b->seq_min, .seq_max = b->seq_max};
     SC_ASSERT(b->entry_count != 0);
     SC_TRY(pending_close(b));
     SC_CLEANUP(sc_buf_deinit) struct sc_buf index = {0};

@@ -3,6 +3,7 @@
 #define PURPOSE     "kvs/log v1"
 #define WINDOW_SIZE ((size_t)256 << 10)
 enum { NONCE_HEAD = 0, NONCE_BODY = 1 };
+enum { RECORD_DELETE = 0, RECORD_PUT = 1, RECORD_RANGE = 2 };
 
 struct kvs_wal {
     struct sc_store *store;
@@ -282,9 +283,9 @@ void kvs_wal_group_begin(struct sc_buf *body, const struct kvs_wal_group *g)
 
 void kvs_wal_record_put(struct sc_buf *body, const struct kvs_entry *e)
 {
-    sc_buf_put_u8(body, e->is_put);
+    sc_buf_put_u8(body, e->is_range ? RECORD_RANGE : e->is_put ? RECORD_PUT : RECORD_DELETE);
     sc_buf_put_lvar(body, e->key);
-    if (e->is_put)
+    if (e->is_put || e->is_range)
         sc_buf_put_lvar(body, e->value);
 }
 
@@ -294,14 +295,15 @@ sc_err kvs_wal_record_get(struct sc_reader *r, struct kvs_entry *out)
     SC_TRY(sc_reader_get_u8(r, &kind));
     SC_TRY(sc_reader_get_lvar(r, &out->key));
     out->value = SC_SLICE_EMPTY;
-    if (kind == 1)
+    if (kind == RECORD_PUT || kind == RECORD_RANGE)
         SC_TRY(sc_reader_get_lvar(r, &out->value));
-    out->is_put = kind == 1;
-    return kind <= 1 && out->key.size != 0 ? SC_OK : SC_E_MALFORMED;
+    out->is_put = kind == RECORD_PUT;
+    out->is_range = kind == RECORD_RANGE;
+    return kind <= RECORD_RANGE && (out->key.size != 0 || out->is_range) ? SC_OK : SC_E_MALFORMED;
 }
 
 sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out,
-                           sc_err (*each)(void *arg, const struct kvs_entry *e), void *arg)
+                           sc_err (*each)(void *arg, const struct kvs_wal_commit *c), void *arg)
 {
     struct sc_reader r = sc_reader_of(body);
     struct kvs_wal_group g;
@@ -312,14 +314,15 @@ sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out
     if (g.first_seq > KVS_SEQ_MAX || g.commit_count > KVS_SEQ_MAX - g.first_seq)
         return SC_E_MALFORMED;
     for (uint64_t c = 0; c < g.commit_count; c++) {
-        uint64_t record_count;
-        SC_TRY(sc_reader_get_varint(&r, &record_count));
-        for (uint64_t i = 0; i < record_count; i++) {
-            struct kvs_entry e = {.seq = g.first_seq + c};
+        struct kvs_wal_commit commit = {.seq = g.first_seq + c};
+        struct kvs_entry e;
+        SC_TRY(sc_reader_get_varint(&r, &commit.record_count));
+        const uint8_t *start = r.cur;
+        for (uint64_t i = 0; i < commit.record_count; i++)
             SC_TRY(kvs_wal_record_get(&r, &e));
-            if (each != NULL)
-                SC_TRY(each(arg, &e));
-        }
+        commit.records = (struct sc_slice){start, (size_t)(r.cur - start)};
+        if (each != NULL)
+            SC_TRY(each(arg, &commit));
     }
     SC_TRY(sc_reader_expect_end(&r));
     *group_out = g;

@@ -59,7 +59,8 @@ sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t g
 
 /* ---- what a group says ----
  * body = u64 fresh, u64 root generation, u64 first seq, varint commit count, commit*;
- * commit = varint record count, record*;  record = u8 1 (put), lvar key, lvar value | u8 0 (delete), lvar key */
+ * commit = varint record count, record*;
+ * record = u8 1 (put), lvar key, lvar value | u8 0 (delete), lvar key | u8 2 (delete range), lvar lower, lvar upper */
 struct kvs_wal_group {
     uint64_t fresh;      /* this group's number in the order of all groups and roots (freshness, see anchor.h) */
     uint64_t generation; /* of the root record when it was written */
@@ -70,8 +71,12 @@ void kvs_wal_group_begin(struct sc_buf *body, const struct kvs_wal_group *group)
 void kvs_wal_record_put(struct sc_buf *body, const struct kvs_entry *e);
 /* The next record of a commit; seq stays as it is, key and value borrow from what r reads. */
 sc_err kvs_wal_record_get(struct sc_reader *r, struct kvs_entry *out) SC_MUST_CHECK;
-/* Gives each record (with its commit's seq) to each(), which may be NULL; keys and values borrow from body. */
+struct kvs_wal_commit {
+    uint64_t seq, record_count;
+    struct sc_slice records; /* well formed */
+};
+/* Gives each commit to each(), which may be NULL; records borrow from body. */
 sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out,
-                           sc_err (*each)(void *arg, const struct kvs_entry *e), void *arg) SC_MUST_CHECK;
+                           sc_err (*each)(void *arg, const struct kvs_wal_commit *c), void *arg) SC_MUST_CHECK;
 
 #endif

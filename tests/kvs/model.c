@@ -162,10 +162,7 @@ void trace_step_make(uint64_t seed, unsigned i, struct trace_step *out)
                  "");
         out->writes[w].is_put = sc_prng_below(&p, 5) != 0;
     }
-#ifdef KVS_HAS_BATCH
     out->by_batch = sc_prng_below(&p, 2) == 0;
-#endif
-#if defined(KVS_HAS_RANGE_DELETE) && defined(KVS_HAS_BATCH_RANGE_DELETE)
     if (sc_prng_below(&p, 6) == 0) {
         out->writes[0].is_put = false;
         snprintf(out->writes[0].upper, sizeof out->writes[0].upper, "%s~", out->writes[0].key);
@@ -173,7 +170,6 @@ void trace_step_make(uint64_t seed, unsigned i, struct trace_step *out)
         out->writes[0].upper[5]++;
         out->writes[0].key[6] = '\0';
     }
-#endif
 }
 
 static void model_delete_range(struct model *m, struct sc_slice lower, struct sc_slice upper)
@@ -194,7 +190,6 @@ void trace_step_apply(const struct trace_step *s, struct model *m)
     }
 }
 
-#ifdef KVS_HAS_BATCH
 static sc_err trace_step_write(const struct trace_step *s, struct sc_kvs *kvs, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_kvs_batch_freep) struct sc_kvs_batch *b = NULL;
@@ -203,18 +198,15 @@ static sc_err trace_step_write(const struct trace_step *s, struct sc_kvs *kvs, s
         const struct sc_slice key = sc_slice_str(s->writes[w].key);
         if (s->writes[w].is_put) {
             SC_TRY(sc_kvs_batch_put(b, key, sc_slice_str(s->writes[w].value)));
-#ifdef KVS_HAS_BATCH_RANGE_DELETE
         } else if (s->writes[w].upper[0] != '\0') {
             const struct sc_kvs_range range = {key, sc_slice_str(s->writes[w].upper)};
             SC_TRY(sc_kvs_batch_delete_range(b, &range));
-#endif
         } else {
             SC_TRY(sc_kvs_batch_delete(b, key));
         }
     }
     return sc_kvs_write(kvs, b, s->sync, diag);
 }
-#endif
 
 static sc_err trace_step_fill(const struct trace_step *s, struct sc_kvs_txn *txn)
 {
@@ -222,11 +214,9 @@ static sc_err trace_step_fill(const struct trace_step *s, struct sc_kvs_txn *txn
         const struct sc_slice key = sc_slice_str(s->writes[w].key);
         if (s->writes[w].is_put) {
             SC_TRY(sc_kvs_txn_put(txn, key, sc_slice_str(s->writes[w].value)));
-#ifdef KVS_HAS_RANGE_DELETE
         } else if (s->writes[w].upper[0] != '\0') {
             const struct sc_kvs_range range = {key, sc_slice_str(s->writes[w].upper)};
             SC_TRY(sc_kvs_txn_delete_range(txn, &range));
-#endif
         } else {
             SC_TRY(sc_kvs_txn_delete(txn, key));
         }
@@ -237,10 +227,8 @@ static sc_err trace_step_fill(const struct trace_step *s, struct sc_kvs_txn *txn
 sc_err trace_step_commit(const struct trace_step *s, struct sc_kvs *kvs, struct sc_diag *diag)
 {
     struct sc_kvs_txn *txn;
-#ifdef KVS_HAS_BATCH
     if (s->by_batch)
         return trace_step_write(s, kvs, diag);
-#endif
     SC_TRY(sc_kvs_txn_begin(kvs, &txn));
     const sc_err err = trace_step_fill(s, txn);
     if (err != SC_OK) {

@@ -180,14 +180,13 @@ static void apply(struct world *w, const struct write *writes, size_t count)
         }
 }
 
-/* The next random write; range deletes only where the engine has them. */
-static struct write any_write(struct world *w, bool may_range)
+static struct write any_write(struct world *w)
 {
     struct write one;
     one.lo = any_key(w);
     one.hi = one.lo + 1;
     one.value = below(w, 10) < w->dense ? mvcc_value_new(&w->m, &w->prng) : 0;
-    if (may_range && below(w, 60) == 0) {
+    if (below(w, 60) == 0) {
         one.hi = one.lo + 2 + below(w, below(w, 8) == 0 ? w->m.key_count : 12);
         one.value = 0;
     }
@@ -200,13 +199,11 @@ static struct write any_write(struct world *w, bool may_range)
     return one;
 }
 
-#if defined(KVS_HAS_RANGE_DELETE) || defined(KVS_HAS_BATCH_RANGE_DELETE)
 static struct sc_kvs_range range_of(const struct world *w, const struct write *one)
 {
     return (struct sc_kvs_range){.lower = mvcc_key_of(&w->m, one->lo),
                                  .upper = one->hi < w->m.key_count ? mvcc_key_of(&w->m, one->hi) : SC_SLICE_EMPTY};
 }
-#endif
 
 static bool txn_is_full(const struct txn *t)
 {
@@ -218,11 +215,7 @@ static void txn_write(struct world *w, struct txn *t)
     struct sc_diag diag = {0};
     if (txn_is_full(t))
         return;
-#ifdef KVS_HAS_RANGE_DELETE
-    const struct write one = any_write(w, true);
-#else
-    const struct write one = any_write(w, false);
-#endif
+    const struct write one = any_write(w);
     const struct sc_slice key = mvcc_key_of(&w->m, one.lo);
     if (one.hi - one.lo == 1) {
         if (one.value != 0)
@@ -230,10 +223,8 @@ static void txn_write(struct world *w, struct txn *t)
         else
             MUST(sc_kvs_txn_delete(t->txn, key));
     } else {
-#ifdef KVS_HAS_RANGE_DELETE
         const struct sc_kvs_range range = range_of(w, &one);
         MUST(sc_kvs_txn_delete_range(t->txn, &range));
-#endif
     }
     t->writes[t->write_count++] = one;
 }
@@ -270,12 +261,10 @@ static void txn_begin(struct world *w, struct txn *t)
     struct sc_diag diag = {0};
     *t = (struct txn){.time = w->m.now};
     MUST(sc_kvs_txn_begin(w->kvs, &t->txn));
-#ifdef KVS_HAS_TRACK_READS
     if (below(w, 3) == 0) {
         sc_kvs_txn_track_reads(t->txn);
         t->tracks = true;
     }
-#endif
 }
 
 static bool txn_conflicts(const struct world *w, const struct txn *t, bool surely)
@@ -331,7 +320,6 @@ static void do_transaction(struct world *w)
 
 static void do_batch(struct world *w)
 {
-#ifdef KVS_HAS_BATCH
     struct sc_diag diag = {0};
     struct sc_kvs_batch *b;
     struct write writes[WRITES_MAX];
@@ -342,17 +330,11 @@ static void do_batch(struct world *w)
         sc_kvs_batch_reset(b);
     }
     for (size_t i = 1 + below(w, below(w, 6) == 0 ? WRITES_MAX - 1 : 8); i-- > 0;) {
-#ifdef KVS_HAS_BATCH_RANGE_DELETE
-        const struct write one = any_write(w, true);
-#else
-        const struct write one = any_write(w, false);
-#endif
+        const struct write one = any_write(w);
         const struct sc_slice key = mvcc_key_of(&w->m, one.lo);
         if (one.hi - one.lo != 1) {
-#ifdef KVS_HAS_BATCH_RANGE_DELETE
             const struct sc_kvs_range range = range_of(w, &one);
             MUST(sc_kvs_batch_delete_range(b, &range));
-#endif
         } else if (one.value != 0) {
             MUST(sc_kvs_batch_put(b, key, mvcc_value_bytes(one.lo, one.value, w->value)));
         } else {
@@ -364,9 +346,6 @@ static void do_batch(struct world *w)
     apply(w, writes, count);
     sc_kvs_batch_free(b);
     counts.batches++;
-#else
-    do_transaction(w);
-#endif
 }
 
 /* ---- iterators ---- */
@@ -429,7 +408,6 @@ static void walk_compare(struct world *w, struct walk *k)
         return;
     CHECK(sc_slice_eq(sc_kvs_iter_key(k->it), mvcc_key_of(&w->m, k->at)));
     const uint64_t value = seen_at(w, &k->sight, k->at);
-#ifdef KVS_HAS_VALUE_PART
     const struct sc_slice whole = mvcc_value_bytes(k->at, value, w->value);
     if (below(w, 3) == 0)
         CHECK(sc_kvs_iter_value_size(k->it) == whole.size);
@@ -442,7 +420,6 @@ static void walk_compare(struct world *w, struct walk *k)
     }
     if (below(w, 4) == 0)
         return; /* only parts of it */
-#endif
     compare_value(w, k->at, value, sc_kvs_iter_value(k->it));
 }
 
