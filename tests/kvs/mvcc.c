@@ -124,6 +124,8 @@ void mvcc_forget(struct mvcc *m, uint64_t oldest)
     for (size_t i = 0; i < m->key_count; i++) {
         struct mvcc_key *k = &m->keys[i];
         size_t first = 0;
+        if (k->version_count == 0)
+            continue;
         while (first + 1 < k->version_count && k->versions[first + 1].time <= oldest)
             first++;
         memmove(k->versions, k->versions + first, (k->version_count - first) * sizeof *k->versions);

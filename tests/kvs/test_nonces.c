@@ -20,6 +20,7 @@ sc_err __wrap_sc_aead_seal(struct sc_aead *aead, const uint8_t nonce[static 12],
                            struct sc_slice plain, uint8_t *out, uint8_t tag_out[static 16]);
 void __real_sc_aead_free(struct sc_aead *aead);
 void __wrap_sc_aead_free(struct sc_aead *aead);
+void __wrap_sc_aead_freep(struct sc_aead **aead);
 
 /* ---- who has which key, and what was sealed ---- */
 
@@ -53,9 +54,7 @@ sc_err __wrap_sc_aead_new(struct sc_aead **out, const struct sc_key *key)
     if (err != SC_OK)
         return err;
     pthread_mutex_lock(&lock);
-    size_t i = aead_find(*out); /* freed by a function of crypto itself, which the linker does not show us */
-    if (i == AEADS_MAX)
-        i = aead_find(NULL);
+    const size_t i = aead_find(NULL);
     SC_ASSERT(i < AEADS_MAX);
     aeads[i].aead = *out;
     aeads[i].key = *key;
@@ -72,6 +71,11 @@ void __wrap_sc_aead_free(struct sc_aead *aead)
         aeads[i].aead = NULL;
     pthread_mutex_unlock(&lock);
     __real_sc_aead_free(aead);
+}
+
+void __wrap_sc_aead_freep(struct sc_aead **aead)
+{
+    __wrap_sc_aead_free(*aead);
 }
 
 static void seal_note(const struct sc_aead *aead, const uint8_t nonce[static 12], size_t size)
