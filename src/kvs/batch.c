@@ -2,11 +2,9 @@
 
 #include "kvs/engine.h"
 
-#define BATCH_SIZE_MAX ((size_t)256 << 20) /* a log group must hold it */
-
 void kvs_batch_init(struct sc_kvs_batch *b)
 {
-    *b = (struct sc_kvs_batch){.records = {.size_max = BATCH_SIZE_MAX}};
+    *b = (struct sc_kvs_batch){.records = {.size_max = KVS_COMMIT_SIZE_MAX + KVS_WAL_RECORD_OVERHEAD}};
 }
 
 void kvs_batch_deinit(struct sc_kvs_batch *b)
@@ -83,6 +81,8 @@ sc_err sc_kvs_write(struct sc_kvs *kvs, const struct sc_kvs_batch *b, bool sync,
 {
     if (b->failed != SC_OK)
         return sc_fail(diag, b->failed, "the batch holds a write that was refused");
+    if (b->records.size > kvs->commit_size_max)
+        return sc_fail(diag, SC_E_LIMIT, "a batch of %zu bytes; at most %zu", b->records.size, kvs->commit_size_max);
     const struct kvs_write_set set = {.batch = b};
     if (b->count == 0 && !sync)
         return SC_OK;

@@ -68,7 +68,7 @@ static sc_err log_switch(struct sc_kvs *kvs, struct sc_diag *diag)
         SC_ASSERT(root.log_count != 0 && root.log_count < KVS_ROOT_LOGS_MAX);
         root.logs[root.log_count - 1].sealed = true;
         root.logs[root.log_count - 1].end = kvs_wal_end(kvs->wal);
-        root.logs[root.log_count++] = (struct kvs_root_log){.id = *kvs_wal_id(wal)};
+        root.logs[root.log_count++] = (struct kvs_root_log){.id = *kvs_wal_id(wal), .key_id = kvs_wal_key_id(wal)};
         err = kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
     }
     if (err == SC_OK) {

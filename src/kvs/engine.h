@@ -36,7 +36,7 @@ struct sc_kvs {
     struct sc_secmem *key_memory;
     struct sc_kvs_counter counter;
     bool read_only;
-    size_t memtable_size_max, block_size;
+    size_t memtable_size_max, block_size, commit_size_max;
     struct kvs_cache *cache;
     struct kvs_garbage *garbage;
     struct kvs_anchor anchor; /* its lock also guards wal */
@@ -91,6 +91,7 @@ sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t 
 sc_err kvs_poison(struct sc_kvs *kvs, sc_err err, const struct sc_diag *diag);
 /* SC_OK, or the reason told again.  Caller holds kvs->lock. */
 sc_err kvs_writable(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
+#define KVS_COMMIT_SIZE_MAX ((size_t)256 << 20) /* a log group must hold it */
 sc_err kvs_key_check(struct sc_slice key) SC_MUST_CHECK;
 /* Makes next the present view and wakes everybody.  Caller holds kvs->lock. */
 void kvs_view_replace(struct sc_kvs *kvs, struct kvs_view *next);
@@ -130,7 +131,7 @@ sc_err kvs_table_list_add(struct kvs_table_list *l, struct kvs_table *t) SC_MUST
 sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *mt, struct kvs_table_list *out,
                                 struct sc_diag *diag) SC_MUST_CHECK;
 /* Seals and puts v's manifest; fills root's manifest fields. */
-sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, uint64_t seq_flushed, struct kvs_root *root,
+sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, struct kvs_root *root,
                           struct sc_diag *diag) SC_MUST_CHECK;
 bool kvs_compaction_needed(const struct kvs_version *v, size_t table_size);
 size_t kvs_table_size_target(const struct sc_kvs *kvs);

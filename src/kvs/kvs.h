@@ -35,6 +35,7 @@ struct sc_kvs_options {
     size_t memtable_size_max;             /* bytes; 0 = 8 MiB */
     size_t block_cache_size_max;          /* bytes; 0 = 32 MiB */
     size_t block_size;                    /* plaintext bytes; 0 = 8 KiB */
+    size_t commit_size_max;               /* bytes of one batch or transaction; 0 = 256 MiB, which is the most */
 };
 
 struct sc_kvs;
@@ -100,7 +101,7 @@ sc_err sc_kvs_write(struct sc_kvs *kvs, const struct sc_kvs_batch *b, bool sync,
  * A transaction reads its own writes over one snapshot.  It is atomic; commit fails with SC_E_CONFLICT (and changes
  * nothing) when another transaction that committed since its snapshot wrote a key that this one writes (snapshot
  * isolation, first committer wins).  An aborted or failed transaction leaves nothing, but for one whose commit() says
- * SC_E_IO: whether it is there shows after the next open.  At most 256 MiB of keys and values (SC_E_LIMIT). */
+ * SC_E_IO: whether it is there shows after the next open.  At most commit_size_max bytes (SC_E_LIMIT). */
 struct sc_kvs_txn;
 sc_err sc_kvs_txn_begin(struct sc_kvs *kvs, struct sc_kvs_txn **out) SC_MUST_CHECK;
 /* Serialisable from here on: commit also fails with SC_E_CONFLICT when another transaction that committed since the
@@ -126,6 +127,7 @@ void sc_kvs_txn_abort(struct sc_kvs_txn *txn); /* NULL is fine */
 /* ---- maintenance ---- */
 struct sc_kvs_stats {
     /* cache_bytes: blocks, indexes and filters; block_reads: of those, reads from the store by readers */
+    uint64_t data_key_count; /* in use */
     uint64_t range_count; /* deleted ranges that still hide something */
     uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes;
     uint64_t commit_count, sync_count, flush_count, compaction_count;
@@ -136,6 +138,22 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out);
 /* Reads and checks every byte reachable from the root, past all caches; an error names object and byte range; progress(arg, done, total) may be NULL. */
 sc_err sc_kvs_verify(struct sc_kvs *kvs, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                      struct sc_diag *diag) SC_MUST_CHECK;
+/* Copies the present state to another store, as a volume that the same root key opens: a backup, a checkpoint, or, from a
+ * backup that was opened read-only, a restore.  Online: readers and writers go on; what is committed before the call is in
+ * it.  Into an older copy only what is new is copied.  Between two directories of one file system tables are shared (hard
+ * links).  SC_E_EXISTS: the target holds another volume.  Verify the copy by opening it and sc_kvs_verify(). */
+struct sc_kvs_copy_options {
+    const struct sc_kvs_counter *counter; /* that will guard the copy, when it has been used: the copy then counts as
+                                             its newest state.  NULL: it will have none, or a new one */
+    void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes; may be NULL */
+    void *progress_arg;
+};
+sc_err sc_kvs_copy(struct sc_kvs *kvs, struct sc_store *to, const struct sc_kvs_copy_options *opt, struct sc_diag *diag)
+    SC_MUST_CHECK;
+/* New keys: a data key for all that is written from now on and, unless root_key is NULL, another root key, which alone
+ * opens the volume from now on.  What was written before stays under its data keys until it is merged; sc_kvs_compact()
+ * does that at once, after which the old data keys are forgotten.  SC_E_LIMIT: too many old data keys in use. */
+sc_err sc_kvs_rotate(struct sc_kvs *kvs, const struct sc_key *root_key, struct sc_diag *diag) SC_MUST_CHECK;
 /* Flushes the memtable and waits until no background work is left: then reads are at their quickest. */
 sc_err sc_kvs_settle(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 /* Flushes the memtable and compacts everything into one run (offline shrink, tests). */

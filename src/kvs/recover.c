@@ -72,7 +72,7 @@ static sc_err logs_replay(struct sc_kvs *kvs, struct replay *r, struct kvs_wal_f
     const struct kvs_root *root = &kvs->anchor.root;
     for (size_t i = 0; i < root->log_count; i++) {
         r->log = &root->logs[i].id;
-        SC_TRY(kvs_wal_read(&kvs->io, r->log, UINT64_MAX, replay_group, r, live_out, diag));
+        SC_TRY(kvs_wal_read(&kvs->io, r->log, root->logs[i].key_id, UINT64_MAX, replay_group, r, live_out, diag));
         SC_TRY(log_judge(kvs, &root->logs[i], live_out, diag));
     }
     return SC_OK;
@@ -82,13 +82,12 @@ static sc_err manifest_load(struct sc_kvs *kvs, struct kvs_version **out, struct
 {
     const struct kvs_root *root = &kvs->anchor.root;
     SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
-    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, root->manifest_size,
-                             root->manifest_tag, &plain, diag));
+    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, &plain, diag));
     SC_CLEANUP(kvs_manifest_deinit) struct kvs_manifest m = {0};
     char name[KVS_NAME_SIZE];
     const sc_err err = kvs_manifest_parse(sc_buf_slice(&plain), &m);
     if (err != SC_OK)
-        return sc_context(diag, err, "object %s: manifest", kvs_id_name(&root->manifest, name));
+        return sc_context(diag, err, "object %s: manifest", kvs_id_name(&root->manifest.id, name));
     kvs->seq_flushed = m.seq_flushed;
     return kvs_version_from_manifest(&m, &kvs->io, kvs->cache, kvs->garbage, out);
 }
@@ -134,17 +133,19 @@ static sc_err settle(struct sc_kvs *kvs, const struct kvs_memtable *mem, uint64_
         struct kvs_version *next;
         SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = {0};
         SC_TRY(kvs_tables_from_memtable(kvs, mem, &tables, diag));
-        const struct kvs_edit edit = {
-            .add = tables.tables, .add_count = tables.count, .add_ranges = kvs_memtable_ranges(mem)};
+        const struct kvs_edit edit = {.add = tables.tables,
+                                      .add_count = tables.count,
+                                      .add_ranges = kvs_memtable_ranges(mem),
+                                      .seq_flushed = seq};
         SC_TRY(kvs_version_apply(*version, &edit, &next));
         kvs_version_unref(*version);
         *version = next;
-        SC_TRY(kvs_manifest_write(kvs, *version, seq, &root, diag));
+        SC_TRY(kvs_manifest_write(kvs, *version, &root, diag));
         kvs->seq_flushed = seq;
     }
     SC_TRY(kvs_wal_create(&kvs->io, &kvs->wal, diag));
     root.log_count = 1;
-    root.logs[0] = (struct kvs_root_log){.id = *kvs_wal_id(kvs->wal)};
+    root.logs[0] = (struct kvs_root_log){.id = *kvs_wal_id(kvs->wal), .key_id = kvs_wal_key_id(kvs->wal)};
     return kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
 }
 
@@ -156,7 +157,7 @@ struct orphans {
 static bool is_named(const struct orphans *o, const struct kvs_id *id)
 {
     const struct kvs_root *root = &o->kvs->anchor.root;
-    if (kvs_id_eq(id, &root->manifest))
+    if (kvs_id_eq(id, &root->manifest.id))
         return true;
     for (size_t i = 0; i < root->log_count; i++)
         if (kvs_id_eq(id, &root->logs[i].id))
@@ -244,11 +245,14 @@ sc_err kvs_create(struct sc_kvs *kvs, struct sc_diag *diag)
     struct kvs_root root = {.epoch = 1, .log_count = 1};
     SC_TRY(leftovers_remove(kvs, diag));
     kvs_id_random(&kvs->io.volume);
+    kvs->io.keys->data_count = 1;
+    kvs->io.keys->data[0].id = KVS_KEY_ROOT + 1;
+    sc_key_random(&kvs->io.keys->data[0].key);
     SC_TRY(kvs_version_apply(NULL, &(struct kvs_edit){0}, &version));
     SC_TRY(kvs_memtable_new(&mem));
     SC_TRY(kvs_view_new(mem, NULL, version, &kvs->view));
-    SC_TRY(kvs_manifest_write(kvs, version, 0, &root, diag));
+    SC_TRY(kvs_manifest_write(kvs, version, &root, diag));
     SC_TRY(kvs_wal_create(&kvs->io, &kvs->wal, diag));
-    root.logs[0].id = *kvs_wal_id(kvs->wal);
+    root.logs[0] = (struct kvs_root_log){.id = *kvs_wal_id(kvs->wal), .key_id = kvs_wal_key_id(kvs->wal)};
     return kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
 }

@@ -1,8 +1,6 @@
 /* Transactions: an overlay of own writes, kept as versions by order of writing, over one snapshot. */
 #include "kvs/engine.h"
 
-#define TXN_SIZE_MAX ((size_t)256 << 20) /* bytes of keys and values, rolled back ones included */
-
 struct sc_kvs_txn {
     struct sc_kvs *kvs;
     struct sc_kvs_snapshot *snap;
@@ -52,7 +50,8 @@ static sc_err txn_write(struct sc_kvs_txn *txn, const struct kvs_entry *e)
     if (!e->is_range)
         SC_TRY(kvs_key_check(e->key));
     const size_t size = e->key.size + e->value.size + KVS_WAL_RECORD_OVERHEAD;
-    if (e->value.size > SC_KVS_VALUE_SIZE_MAX || size > TXN_SIZE_MAX - txn->size)
+    if (e->value.size > SC_KVS_VALUE_SIZE_MAX || size > txn->kvs->commit_size_max ||
+        txn->size > txn->kvs->commit_size_max - size)
         return SC_E_LIMIT;
     if (txn->count == txn->capacity) {
         const size_t capacity = txn->capacity != 0 ? txn->capacity * 2 : 16;

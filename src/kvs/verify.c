@@ -24,11 +24,13 @@ static sc_err group_check(void *arg, struct sc_slice body, struct sc_diag *diag)
 }
 
 /* Behind the end there may be zeros; of a live log nobody has promised what else. */
-static sc_err log_verify(struct sc_kvs *kvs, const struct kvs_id *id, const struct kvs_wal_end *end, bool live,
+static sc_err log_verify(struct sc_kvs *kvs, const struct kvs_root_log *log, const struct kvs_wal_end *end, bool live,
                          struct sc_diag *diag)
 {
+    const struct kvs_id *id = &log->id;
     struct kvs_wal_found found;
-    SC_TRY(kvs_wal_read(&kvs->io, id, live ? end->group_count : UINT64_MAX, group_check, NULL, &found, diag));
+    SC_TRY(
+        kvs_wal_read(&kvs->io, id, log->key_id, live ? end->group_count : UINT64_MAX, group_check, NULL, &found, diag));
     const uint64_t size = found.object_size > end->size ? found.object_size : end->size;
     if (found.end.group_count != end->group_count || found.end.size != end->size ||
         !sc_ct_equal(found.end.tag, end->tag, SC_TAG_SIZE) ||
@@ -43,8 +45,7 @@ static sc_err root_and_logs_verify(struct sc_kvs *kvs, struct progress *p, struc
     const struct kvs_root *root = &kvs->anchor.root;
     SC_TRY(kvs_anchor_fence(&kvs->anchor, diag));
     SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
-    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, root->manifest_size,
-                             root->manifest_tag, &plain, diag));
+    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, &plain, diag));
     progress_add(p, plain.size);
     for (size_t i = 0; i < root->log_count; i++) {
         const struct kvs_root_log *log = &root->logs[i];
@@ -54,7 +55,7 @@ static sc_err root_and_logs_verify(struct sc_kvs *kvs, struct progress *p, struc
         if (live)
             SC_TRY(kvs_wal_sync(kvs->wal, diag)); /* what is not synced is not in the store */
         const struct kvs_wal_end end = live ? kvs_wal_end(kvs->wal) : log->end;
-        SC_TRY(log_verify(kvs, &log->id, &end, live, diag));
+        SC_TRY(log_verify(kvs, log, &end, live, diag));
         progress_add(p, end.size);
     }
     return SC_OK;

@@ -110,11 +110,12 @@ sc_err kvs_version_apply(const struct kvs_version *v, const struct kvs_edit *edi
     for (size_t l = 0; l < KVS_LEVEL_COUNT; l++)
         SC_TRY(level_apply(v != NULL ? &v->levels[l] : NULL, edit, l == edit->add_level, l != 0, &next->levels[l]));
     SC_TRY(ranges_apply(v, edit, &next->ranges));
+    next->seq_flushed = edit->seq_flushed;
     *out = SC_TAKE(next);
     return SC_OK;
 }
 
-sc_err kvs_version_from_manifest(const struct kvs_manifest *m, const struct kvs_io *io, struct kvs_cache *cache,
+sc_err kvs_version_from_manifest(const struct kvs_manifest *m, struct kvs_io *io, struct kvs_cache *cache,
                                  struct kvs_garbage *garbage, struct kvs_version **out)
 {
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *v = NULL;
@@ -133,15 +134,16 @@ sc_err kvs_version_from_manifest(const struct kvs_manifest *m, const struct kvs_
         level_append(&v->levels[m->tables[i].level], t);
         kvs_table_unref(t);
     }
+    v->seq_flushed = m->seq_flushed;
     for (uint32_t i = 0; i < m->range_count; i++)
         SC_TRY(kvs_range_list_add(&v->ranges, &m->ranges[i]));
     *out = SC_TAKE(v);
     return SC_OK;
 }
 
-void kvs_version_to_manifest(const struct kvs_version *v, uint64_t seq_flushed, struct sc_buf *plain_out)
+void kvs_version_to_manifest(const struct kvs_version *v, struct sc_buf *plain_out)
 {
-    kvs_manifest_begin(plain_out, seq_flushed, kvs_version_table_count(v));
+    kvs_manifest_begin(plain_out, v->seq_flushed, kvs_version_table_count(v));
     for (uint8_t l = 0; l < KVS_LEVEL_COUNT; l++)
         for (size_t i = 0; i < v->levels[l].count; i++)
             kvs_manifest_table_put(plain_out, l, kvs_table_meta(v->levels[l].tables[i]));

@@ -1,6 +1,6 @@
 #include "kvs/wal.h"
 
-#define PURPOSE     "kvs/log v1"
+#define PURPOSE     "kvs/log v2"
 #define WINDOW_SIZE ((size_t)256 << 10)
 enum { NONCE_HEAD = 0, NONCE_BODY = 1 };
 enum { RECORD_DELETE = 0, RECORD_PUT = 1, RECORD_RANGE = 2 };
@@ -10,6 +10,7 @@ struct kvs_wal {
     struct sc_store_append *append;
     struct sc_aead *aead;
     struct kvs_id id;
+    uint32_t key_id;
     struct kvs_wal_end end;
     uint64_t synced; /* groups */
     struct sc_buf out;
@@ -40,7 +41,7 @@ static void wal_freep(struct kvs_wal **wal)
     kvs_wal_free(*wal);
 }
 
-sc_err kvs_wal_create(const struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag)
+sc_err kvs_wal_create(struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag)
 {
     char name[KVS_NAME_SIZE];
     SC_CLEANUP(wal_freep) struct kvs_wal *wal = calloc(1, sizeof *wal);
@@ -48,7 +49,8 @@ sc_err kvs_wal_create(const struct kvs_io *io, struct kvs_wal **out, struct sc_d
         return SC_E_NOMEM;
     wal->store = io->store;
     kvs_id_random(&wal->id);
-    SC_TRY(kvs_io_aead(io, PURPOSE, &wal->id, &wal->aead));
+    wal->key_id = kvs_io_newest_key(io);
+    SC_TRY(kvs_io_aead(io, PURPOSE, wal->key_id, &wal->id, &wal->aead));
     SC_TRY(io->store->ops->append_open(io->store, kvs_id_name(&wal->id, name), &wal->append, diag));
     *out = SC_TAKE(wal);
     return SC_OK;
@@ -106,6 +108,11 @@ const struct kvs_id *kvs_wal_id(const struct kvs_wal *wal)
     return &wal->id;
 }
 
+uint32_t kvs_wal_key_id(const struct kvs_wal *wal)
+{
+    return wal->key_id;
+}
+
 struct kvs_wal_end kvs_wal_end(const struct kvs_wal *wal)
 {
     return wal->end;
@@ -119,7 +126,7 @@ uint64_t kvs_wal_synced(const struct kvs_wal *wal)
 /* ---- reading ---- */
 
 struct log_reader {
-    const struct kvs_io *io;
+    struct kvs_io *io;
     const struct kvs_id *id;
     struct sc_aead *aead;
     uint64_t size;        /* of the object */
@@ -234,13 +241,13 @@ static sc_err header_check(struct log_reader *r, struct kvs_wal_found *found, bo
     return SC_OK;
 }
 
-sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t group_count_max,
+sc_err kvs_wal_read(struct kvs_io *io, const struct kvs_id *id, uint32_t key_id, uint64_t group_count_max,
                     sc_err (*each)(void *arg, struct sc_slice body, struct sc_diag *diag), void *arg,
                     struct kvs_wal_found *out, struct sc_diag *diag)
 {
     SC_CLEANUP(log_reader_deinit) struct log_reader r = {.io = io, .id = id};
     struct kvs_wal_found found = {0};
-    SC_TRY(kvs_io_aead(io, PURPOSE, id, &r.aead));
+    SC_TRY(kvs_io_aead(io, PURPOSE, key_id, id, &r.aead));
     SC_TRY(kvs_io_size(io, id, &r.size, diag));
     found.object_size = r.size;
     bool whole;

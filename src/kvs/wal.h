@@ -29,13 +29,14 @@ struct kvs_wal_end {
 /* ---- writing; one thread at a time ---- */
 struct kvs_wal;
 /* Creates the object. */
-sc_err kvs_wal_create(const struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err kvs_wal_create(struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag) SC_MUST_CHECK;
 void kvs_wal_free(struct kvs_wal *wal); /* NULL is fine; does not sync */
 /* Seals and appends one group.  After any failure but SC_E_LIMIT the log must not be used again. */
 sc_err kvs_wal_append(struct kvs_wal *wal, struct sc_slice body, struct sc_diag *diag) SC_MUST_CHECK;
 /* All groups appended before are durable on SC_OK.  After a failure the log must not be used again. */
 sc_err kvs_wal_sync(struct kvs_wal *wal, struct sc_diag *diag) SC_MUST_CHECK;
 const struct kvs_id *kvs_wal_id(const struct kvs_wal *wal);
+uint32_t kvs_wal_key_id(const struct kvs_wal *wal);
 struct kvs_wal_end kvs_wal_end(const struct kvs_wal *wal);
 uint64_t kvs_wal_synced(const struct kvs_wal *wal); /* groups known durable */
 
@@ -53,7 +54,7 @@ struct kvs_wal_found {
 };
 /* Gives each genuine group's body to each() in order (a failure of it ends the reading) and judges what follows them.
  * group_count_max: stop there (verification of a log that is being written). */
-sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t group_count_max,
+sc_err kvs_wal_read(struct kvs_io *io, const struct kvs_id *id, uint32_t key_id, uint64_t group_count_max,
                     sc_err (*each)(void *arg, struct sc_slice body, struct sc_diag *diag), void *arg,
                     struct kvs_wal_found *out, struct sc_diag *diag) SC_MUST_CHECK;
 

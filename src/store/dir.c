@@ -312,6 +312,19 @@ static void dir_free(struct sc_store *s)
     free(d);
 }
 
+static sc_err dir_share(struct sc_store *s, struct sc_store *to, const char *name)
+{
+    struct dir_store *d = (struct dir_store *)s, *other = (struct dir_store *)to;
+    char file[DIR_FILE_SIZE];
+    if (to->ops != s->ops)
+        return SC_E_UNSUPPORTED;
+    dir_object_file(name, file);
+    object_forget(other, name);
+    if (linkat(d->dir_fd, file, other->dir_fd, file, 0) != 0 || fsync(other->dir_fd) != 0)
+        return SC_E_IO;
+    return SC_OK;
+}
+
 static const struct sc_store_ops dir_ops = {
     .put = dir_put,
     .get = dir_get,
@@ -324,6 +337,7 @@ static const struct sc_store_ops dir_ops = {
     .append_close = dir_append_close,
     .root_get = dir_root_get,
     .root_cas = dir_root_cas,
+    .share = dir_share,
     .free = dir_free,
 };
 

@@ -36,6 +36,9 @@ struct sc_store_ops {
     sc_err (*root_get)(struct sc_store *s, uint8_t out[static SC_STORE_ROOT_SIZE_MAX], size_t *size_out, struct sc_diag *diag);
     /* SC_E_CONFLICT when the record is no longer `expected` (empty slice: must not exist). */
     sc_err (*root_cas)(struct sc_store *s, struct sc_slice expected, struct sc_slice next, struct sc_diag *diag);
+    /* Optional (may be NULL): makes the finished object of s known to `to` under the same name without copying it, durably;
+     * any failure: copy it. */
+    sc_err (*share)(struct sc_store *s, struct sc_store *to, const char *name);
     void (*free)(struct sc_store *s);
 };
 struct sc_store {

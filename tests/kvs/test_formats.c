@@ -362,7 +362,8 @@ static void a_table_finds_its_keys_and_its_filter_spares_most_others(void **stat
     unsigned passed = 0;
     (void)state;
     assert_int_equal(sc_store_memory_new(&store), SC_OK);
-    struct kvs_io io = { .store = store, .root_key = &test_root_key };
+    struct kvs_keys keys = { .data_count = 1, .data = { { .id = 1, .key = test_root_key } } };
+    struct kvs_io io = { .store = store, .keys = &keys, .keys_lock = PTHREAD_MUTEX_INITIALIZER };
     assert_int_equal(kvs_cache_new(64 << 10, &cache), SC_OK);
     assert_int_equal(kvs_table_builder_new(&io, 512, &builder), SC_OK);
     for (unsigned i = 0; i < 2000; i++) {

@@ -138,7 +138,8 @@ static void the_logs_newest_groups_may_be_torn_at_any_byte_and_older_ones_at_non
 {
     (void)state;
     static struct volume v; /* large */
-    const unsigned settled = 20, steps = (unsigned)suite_size(45, 700), counted = steps - steps / 2;
+    const unsigned settled = 20, steps = settled + (unsigned)suite_size(30, 680),
+                   counted = settled + (steps - settled) / 2;
     struct suite_count discarded = {.injected_what = "torn tails", .detected_what = "discarded without a loss"};
     struct suite_count refused = {.injected_what = "tears before the last counted group", .detected_what = "refused"};
     struct suite_count uncounted = {.injected_what = "torn tails without a counter", .detected_what = "discarded"};
@@ -218,7 +219,7 @@ static void no_other_object_may_be_torn_at_any_sector(void **state)
     size_t count;
     SC_CLEANUP(model_deinit) struct model seen = {0};
     SC_CLEANUP(sc_buf_deinit) struct sc_buf torn_content = {0};
-    const unsigned steps = (unsigned)suite_size(120, 1000);
+    const unsigned steps = 20 + (unsigned)suite_size(120, 1000);
     volume_make(&v, test_seed(41), steps - 10, steps);
     foreign_take(&v);
     sc_prng_init(&prng, v.trace.seed);
