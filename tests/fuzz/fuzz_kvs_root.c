@@ -20,46 +20,58 @@ sc_err __wrap_sc_aead_open(struct sc_aead *aead, const uint8_t nonce[static 12],
     return SC_OK;
 }
 
-/* What is accepted says the same after sealing and opening again. */
-static void expect_round_trip(const struct kvs_root *root, const struct kvs_id *volume)
+struct opener {
+    struct kvs_io io;
+    struct kvs_keys keys;
+};
+
+static void opener_init(struct opener *o)
 {
-    struct kvs_io io = {.root_key = &key, .volume = *volume};
-    struct kvs_root again;
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = {0};
-    SC_ASSERT(root->log_count <= KVS_ROOT_LOGS_MAX);
-    SC_ASSERT(kvs_root_seal(&io, root, &record) == SC_OK);
-    SC_ASSERT(record.size <= SC_STORE_ROOT_SIZE_MAX);
-    SC_ASSERT(kvs_root_open(&io, sc_buf_slice(&record), &again, NULL) == SC_OK);
-    SC_ASSERT(again.generation == root->generation && again.epoch == root->epoch && again.fresh == root->fresh);
-    SC_ASSERT(again.log_count == root->log_count && again.manifest_size == root->manifest_size);
+    *o = (struct opener){.keys = {.root = key, .data_count = 1, .data = {{.id = 1, .key = key}}}};
+    pthread_mutex_init(&o->io.keys_lock, NULL);
+    o->io.keys = &o->keys;
 }
 
-static void open_forged(struct sc_slice body)
+/* What is accepted says the same after sealing and opening again. */
+static void expect_round_trip(struct opener *o, const struct kvs_root *root)
 {
-    struct kvs_io io = {.root_key = &key};
-    struct kvs_root root = {.generation = 1, .log_count = 1};
+    struct kvs_root again;
     SC_CLEANUP(sc_buf_deinit) struct sc_buf record = {0};
-    sc_random(&io.volume, sizeof io.volume);
-    root.log_count = 1 + body.ptr[0] % KVS_ROOT_LOGS_MAX; /* so that bodies of several sizes are asked for */
-    SC_ASSERT(kvs_root_seal(&io, &root, &record) == SC_OK);
+    SC_ASSERT(root->log_count <= KVS_ROOT_LOGS_MAX && o->keys.data_count <= KVS_DATA_KEYS_MAX);
+    SC_ASSERT(kvs_root_seal(&o->io, root, &record) == SC_OK);
+    SC_ASSERT(kvs_root_open(&o->io, sc_buf_slice(&record), &again, NULL) == SC_OK);
+    SC_ASSERT(again.generation == root->generation && again.epoch == root->epoch && again.fresh == root->fresh);
+    SC_ASSERT(again.log_count == root->log_count && again.manifest.plain_size == root->manifest.plain_size);
+}
+
+static void open_forged(struct opener *o, struct sc_slice body)
+{
+    struct kvs_root root = {.generation = 1};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf record = {0};
+    sc_random(&o->io.volume, sizeof o->io.volume);
+    root.log_count =
+        1 + body.ptr[body.size - 1] % KVS_ROOT_LOGS_MAX; /* so that bodies of several sizes are asked for */
+    SC_ASSERT(kvs_root_seal(&o->io, &root, &record) == SC_OK);
     forged = body;
-    const sc_err err = kvs_root_open(&io, sc_buf_slice(&record), &root, NULL);
+    const sc_err err = kvs_root_open(&o->io, sc_buf_slice(&record), &root, NULL);
     forged = SC_SLICE_EMPTY;
     if (err == SC_OK)
-        expect_round_trip(&root, &io.volume);
+        expect_round_trip(o, &root);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct kvs_io io = {.root_key = &key};
+    struct opener o;
     struct kvs_root root;
     if (size < 2)
         return 0;
+    opener_init(&o);
     const struct sc_slice rest = sc_slice_of(data + 1, size - 1);
     if (data[0] % 2 != 0)
-        open_forged(rest);
-    else if (kvs_root_open(&io, rest, &root, NULL) == SC_OK)
-        expect_round_trip(&root, &io.volume);
+        open_forged(&o, rest);
+    else if (kvs_root_open(&o.io, rest, &root, NULL) == SC_OK)
+        expect_round_trip(&o, &root);
+    pthread_mutex_destroy(&o.io.keys_lock);
     return 0;
 }

@@ -411,7 +411,7 @@ static void a_process_killed_at_any_point_loses_nothing_it_acknowledged(void **s
     struct place p;
     struct sc_prng prng;
     uint64_t hits[POINTS_MAX], kills = 0, last[WRITERS_MAX];
-    const uint64_t times = suite_size(5, 60);
+    const uint64_t times = suite_size(3, 60);
     sc_prng_init(&prng, test_seed(97));
     place_make(&p); /* a census: which points are passed how often */
     assert_false(child_start(&p, 1, "", 0));
@@ -474,7 +474,7 @@ static void writers_killed_at_random_lose_nothing_they_acknowledged(void **state
     (void)state;
     struct place p;
     struct sc_prng prng;
-    const uint64_t rounds = suite_size(25, 1000);
+    const uint64_t rounds = suite_size(15, 1000);
     uint64_t total = 0, kills = 0;
     sc_prng_init(&prng, test_seed(101));
     while (kills < rounds) {

@@ -214,7 +214,7 @@ static void no_object_can_be_taken_for_another_or_an_older_one(void **state)
     struct suite_count c = {.injected_what = "exchanges", .detected_what = "refused"};
     uint64_t number = 0;
     const uint64_t seed = test_seed(53);
-    const unsigned rounds = (unsigned)suite_size(30, 100), steps = (unsigned)suite_size(12, 30);
+    const unsigned rounds = (unsigned)suite_size(20, 100), steps = (unsigned)suite_size(12, 30);
     volume_make(&v, &test_root_key, 2 << 10, seed, rounds, steps);
     volume_make(&sister, &test_root_key, 2 << 10, seed, 2, steps); /* the same data under the same root key */
     volume_make(&tenant, &other_key, 2 << 10, seed, 2, steps);
