@@ -110,9 +110,9 @@ static sc_err counter_read(void *self, uint64_t *value_out, struct sc_diag *diag
     return SC_OK;
 }
 
-static sc_err counter_advance(void *self, uint64_t to, struct sc_diag *diag)
+static sc_err counter_advance(void *self, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
-    if (to <= *(uint64_t *)self)
+    if (from != *(uint64_t *)self || to <= from)
         return sc_fail(diag, SC_E_CONFLICT, "counter");
     *(uint64_t *)self = to;
     return SC_OK;
@@ -246,12 +246,13 @@ static void volume_use(uint8_t mode)
     struct sc_kvs *kvs;
     uint64_t counter = mode & 4 ? counted : 1;
     const bool writes = (mode & 3) == 3;
+    const bool merges = (mode & 16) != 0;
     SC_ASSERT(sc_store_memory_clone(genuine, &copy) == SC_OK);
     const sc_err err = volume_open(copy, &counter, !writes, &kvs);
     expect_named_error(err);
     if (err == SC_OK) {
         read_all(kvs, (mode & 8) != 0);
-        if (writes)
+        if (writes && merges)
             expect_named_error(sc_kvs_compact(kvs, NULL));
         sc_kvs_close(kvs);
     }

@@ -62,11 +62,11 @@ static void power_off(struct counter *c)
     sc_store_fault_arm(c->store, 1, SC_STORE_FAULT_OFF);
 }
 
-static sc_err counter_advance(void *self, uint64_t to, struct sc_diag *diag)
+static sc_err counter_advance(void *self, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
     struct counter *c = self;
     const bool now = suffers(c, false);
-    if (to <= c->value)
+    if (from != c->value || to <= from)
         return sc_fail(diag, SC_E_CONFLICT, "counter");
     if (!now) {
         c->value = to;

@@ -214,11 +214,11 @@ static sc_err counter_read(void *self, uint64_t *value_out, struct sc_diag *diag
     return v->file.read(v->file.self, value_out, diag);
 }
 
-static sc_err counter_advance(void *self, uint64_t to, struct sc_diag *diag)
+static sc_err counter_advance(void *self, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
     const struct volume *v = self;
     point("the counter's advance", "", false);
-    const sc_err err = v->file.advance(v->file.self, to, diag);
+    const sc_err err = v->file.advance(v->file.self, from, to, diag);
     point("the counter's advance", "", true);
     return err;
 }
