@@ -142,7 +142,9 @@ void trace_run(const struct trace *t, const struct volume_options *o, unsigned f
     for (unsigned i = from; i < to && err == SC_OK; i++) {
         if (!step_try(t, i, kvs, out))
             break;
-        if (is_at(t, i, 2) || is_at(t, i, 5))
+        if (is_at(t, i, 1)) /* a new data key; the old ones are in use until a compaction */
+            err = sc_kvs_rotate(kvs, NULL, NULL);
+        if (err == SC_OK && (is_at(t, i, 2) || is_at(t, i, 5)))
             err = sc_kvs_compact(kvs, NULL);
         if (err == SC_OK && (is_at(t, i, 3) || is_at(t, i, 4))) {
             sc_kvs_close(kvs);

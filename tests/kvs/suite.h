@@ -52,7 +52,7 @@ struct trace_outcome {
     bool failed;        /* something returned an error */
     unsigned acknowledged_after_failure;
 };
-/* Steps [from, to) with a compaction and a reopen on the way, until the first failure.  A failed step is tried again a
+/* Steps [from, to) with compactions, reopens and a change of keys on the way, until the first failure.  A failed step is tried again a
  * few times: a volume that is read-only must stay so. */
 void trace_run(const struct trace *t, const struct volume_options *o, unsigned from, unsigned to,
                struct trace_outcome *out);

@@ -114,10 +114,97 @@ static void whatever_call_the_power_goes_at_all_that_was_synced_is_there_and_not
     assert_true(counts.cuts > 200 && counts.in_recovery > 50 && counts.second > 100);
 }
 
+/* ---- copies ---- */
+
+/* A copy to a store whose power goes at call nth: there is no volume, the older copy, or the new one; another try makes
+ * it the new one.  False: it was finished before. */
+static bool copy_cut_at(const struct trace *t, struct sc_kvs *kvs, unsigned steps, bool older, uint64_t nth,
+                        struct suite_count *c)
+{
+    struct machine m;
+    struct sc_prng prng;
+    struct sc_diag diag = {0};
+    struct sc_kvs *copy = NULL;
+    SC_CLEANUP(model_deinit) struct model seen = {0};
+    char what[100];
+    machine_make(&m, t->seed + nth);
+    sc_prng_init_stream(&prng, t->seed, nth);
+    snprintf(what, sizeof what, "seed %" PRIu64 ", copy cut at call %" PRIu64, t->seed, nth);
+    unsigned now = steps;
+    if (older) { /* there is one, of one step before */
+        assert_int_equal(sc_kvs_copy(kvs, m.store, &(struct sc_kvs_copy_options){0}, NULL), SC_OK);
+        struct trace_step step;
+        trace_step_make(t->seed, now++, &step);
+        assert_int_equal(trace_step_commit(&step, kvs, NULL), SC_OK);
+    }
+    sc_store_fault_arm(m.store, nth, SC_STORE_FAULT_OFF);
+    const uint64_t before = sc_store_fault_fired(m.store);
+    const sc_err copied = sc_kvs_copy(kvs, m.store, &(struct sc_kvs_copy_options){0}, NULL);
+    const bool fired = sc_store_fault_fired(m.store) != before;
+    if (fired != (copied != SC_OK))
+        fail_msg("%s: it said %s", what, sc_err_name(copied));
+    power_back(&m, (enum sc_store_cut)(nth % SC_STORE_CUT_COUNT), &prng);
+    const struct volume_options o = {.store = m.store, .read_only = true};
+    sc_err err = volume_open_with(&o, &copy, &diag);
+    if (err == SC_OK) {
+        assert_int_equal(model_read(copy, NULL, &seen, &diag), SC_OK);
+        assert_int_equal(sc_kvs_verify(copy, NULL, NULL, &diag), SC_OK);
+        if (trace_find(t, &seen, steps, now) == UINT32_MAX)
+            fail_msg("%s: the copy is of no moment", what);
+        sc_kvs_close(copy);
+    } else if (older || !fired || (err != SC_E_NOT_FOUND && err != SC_E_AUTH)) {
+        fail_msg("%s: open: %s", what, sc_diag_text(&diag, err));
+    }
+    c->injected += fired;
+    err = sc_kvs_copy(kvs, m.store, &(struct sc_kvs_copy_options){0}, &diag); /* again, and whole */
+    if (err == SC_OK)
+        err = volume_open_with(&o, &copy, &diag);
+    if (err != SC_OK)
+        fail_msg("%s: again: %s", what, sc_diag_text(&diag, err));
+    assert_int_equal(model_read(copy, NULL, &seen, &diag), SC_OK);
+    assert_true(model_equal(&seen, &t->states[now]));
+    sc_kvs_close(copy);
+    c->detected++;
+    machine_free(&m);
+    return fired;
+}
+
+static void a_copy_that_is_cut_short_is_no_volume_or_the_older_copy_and_can_be_made_again(void **state)
+{
+    (void)state;
+    struct suite_count c = {.injected_what = "power cuts", .detected_what = "copies checked"};
+    const uint64_t seeds = suite_size(3, 60);
+    for (uint64_t s = 0; s < seeds; s++) {
+        struct trace t;
+        trace_init(&t, test_seed(19) + s, 60);
+        for (unsigned older = 0; older < 2; older++) {
+            bool fired = true;
+            for (uint64_t nth = 1; fired; nth++) {
+                struct sc_store *store;
+                struct test_counter counter = {0};
+                struct trace_outcome out;
+                struct sc_kvs *kvs;
+                assert_int_equal(sc_store_memory_new(&store), SC_OK);
+                const struct volume_options o = {.store = store, .counter = &counter};
+                trace_run(&t, &o, 0, 50, &out);
+                assert_false(out.failed);
+                assert_int_equal(volume_open_with(&o, &kvs, NULL), SC_OK);
+                fired = copy_cut_at(&t, kvs, 50, older != 0, nth, &c);
+                sc_kvs_close(kvs);
+                sc_store_free(store);
+            }
+        }
+        trace_deinit(&t);
+        suite_progress("copies, seeds", s + 1, seeds);
+    }
+    suite_report("copies cut short", &c, 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_call_the_power_goes_at_all_that_was_synced_is_there_and_nothing_by_half),
+        cmocka_unit_test(a_copy_that_is_cut_short_is_no_volume_or_the_older_copy_and_can_be_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,7 @@ struct txn {
 };
 struct world {
     struct sc_store *store;
+    struct sc_store *copy; /* or NULL: another store that a copy was made to */
     struct test_counter counter;
     struct sc_kvs *kvs;
     struct mvcc m;
@@ -55,7 +56,7 @@ struct world {
 };
 static struct {
     uint64_t puts, deletes, range_deletes, batches, gets, moves, parts, snapshots, commits, conflicts, reopens,
-        compactions, flushes, verifies;
+        compactions, flushes, verifies, copies, rotations;
 } counts;
 
 static uint64_t operations(void)
@@ -592,6 +593,39 @@ static void do_reopen(struct world *w)
     counts.reopens++;
 }
 
+/* To a new store, or again to one that holds an older copy. */
+static void do_copy(struct world *w)
+{
+    struct sc_diag diag = {0};
+    struct sc_kvs *original = w->kvs;
+    if (w->copy != NULL && below(w, 3) == 0) {
+        sc_store_free(w->copy);
+        w->copy = NULL;
+    }
+    if (w->copy == NULL)
+        assert_int_equal(sc_store_memory_new(&w->copy), SC_OK);
+    MUST(sc_kvs_copy(w->kvs, w->copy, &(struct sc_kvs_copy_options){0}, &diag));
+    const struct volume_options o = {.store = w->copy, .read_only = true};
+    w->kvs = NULL;
+    MUST(volume_open_with(&o, &w->kvs, &diag));
+    compare_all(w);
+    sc_kvs_close(w->kvs);
+    w->kvs = original;
+    counts.copies++;
+}
+
+static void do_rotate(struct world *w)
+{
+    struct sc_diag diag = {0};
+    const sc_err err = sc_kvs_rotate(w->kvs, NULL, &diag);
+    if (err == SC_E_LIMIT) { /* too many keys still in use: merge what they seal */
+        MUST(sc_kvs_compact(w->kvs, NULL));
+        return;
+    }
+    MUST(err);
+    counts.rotations++;
+}
+
 static void forget(struct world *w)
 {
     uint64_t oldest = w->m.now;
@@ -624,7 +658,11 @@ static void do_one(struct world *w)
         MUST(sc_kvs_compact(w->kvs, &diag));
     else if (op < 9990)
         do_reopen(w);
+    else if (op < 9992)
+        do_copy(w);
     else if (op < 9994)
+        do_rotate(w);
+    else if (op < 9996)
         compare_all(w);
     else
         forget(w);
@@ -665,6 +703,7 @@ static void run(uint64_t seed, uint64_t until)
     world_close(&w);
     mvcc_deinit(&w.m);
     sc_buf_deinit(&w.read);
+    sc_store_free(w.copy);
     sc_store_free(w.store);
     context = "";
 }
@@ -676,21 +715,25 @@ static void random_operations_answer_as_the_twin_does(void **state)
     const uint64_t total = suite_size(1200000, 20000000);
     const uint64_t each = suite_soak() ? 20000 : 6000;
     const uint64_t seeds = total / each;
+    uint64_t mine = 0;
     for (uint64_t i = 0; i < seeds; i++) {
-        if (suite_mine(i))
+        if (suite_mine(i)) {
             run(seed + i, operations() + each);
+            mine++;
+        }
         suite_progress("random operations, seeds", i + 1, seeds);
     }
     printf("%" PRIu64 " operations over %" PRIu64 " seeds: %" PRIu64 " puts, %" PRIu64 " deletes, %" PRIu64
            " range deletes, %" PRIu64 " gets, %" PRIu64 " moves of iterators, %" PRIu64 " parts of values\n",
-           operations(), seeds, counts.puts, counts.deletes, counts.range_deletes, counts.gets, counts.moves,
+           operations(), mine, counts.puts, counts.deletes, counts.range_deletes, counts.gets, counts.moves,
            counts.parts);
     printf("%" PRIu64 " commits, %" PRIu64 " conflicts, %" PRIu64 " batches, %" PRIu64 " snapshots, %" PRIu64
-           " reopens, %" PRIu64 " flushes, %" PRIu64 " compactions, %" PRIu64 " verifications\n",
+           " reopens, %" PRIu64 " flushes, %" PRIu64 " compactions, %" PRIu64 " verifications, %" PRIu64
+           " copies, %" PRIu64 " new keys\n",
            counts.commits, counts.conflicts, counts.batches, counts.snapshots, counts.reopens, counts.flushes,
-           counts.compactions, counts.verifies);
-    assert_true(counts.conflicts > 100 && counts.reopens > seeds / 4 && counts.flushes > seeds &&
-                counts.compactions > seeds / 2);
+           counts.compactions, counts.verifies, counts.copies, counts.rotations);
+    assert_true(counts.conflicts > mine && counts.reopens > mine / 4 && counts.flushes > mine &&
+                counts.compactions > mine / 2 && counts.copies > mine / 16 && counts.rotations > mine / 16);
 }
 
 int main(void)
