@@ -36,7 +36,7 @@ struct kvs_table_builder;
 sc_err kvs_table_builder_new(struct kvs_io *io, size_t block_size, struct kvs_table_builder **out) SC_MUST_CHECK;
 void kvs_table_builder_free(struct kvs_table_builder *b); /* NULL is fine */
 void kvs_table_builder_freep(struct kvs_table_builder **b);
-/* Entries come in order. */
+/* Entries come in order; SC_E_MALFORMED when they do not: what a merge reads is genuine, yet may be nonsense. */
 sc_err kvs_table_builder_add(struct kvs_table_builder *b, const struct kvs_entry *e) SC_MUST_CHECK;
 size_t kvs_table_builder_size(const struct kvs_table_builder *b); /* bytes of closed blocks */
 struct sc_slice kvs_table_builder_last_key(const struct kvs_table_builder *b); /* of the last entry added */
