@@ -246,13 +246,12 @@ static void volume_use(uint8_t mode)
     struct sc_kvs *kvs;
     uint64_t counter = mode & 4 ? counted : 1;
     const bool writes = (mode & 3) == 3;
-    const bool merges = (mode & 16) != 0;
     SC_ASSERT(sc_store_memory_clone(genuine, &copy) == SC_OK);
     const sc_err err = volume_open(copy, &counter, !writes, &kvs);
     expect_named_error(err);
     if (err == SC_OK) {
         read_all(kvs, (mode & 8) != 0);
-        if (writes && merges)
+        if (writes)
             expect_named_error(sc_kvs_compact(kvs, NULL));
         sc_kvs_close(kvs);
     }
