@@ -2,6 +2,8 @@
  */
 #include "suite.h"
 
+#include "store/fault.h"
+
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -263,11 +265,99 @@ static void no_other_object_may_be_torn_at_any_sector(void **state)
     volume_free(&v);
 }
 
+/* Every log that is there, sealed or live, shortened to every border between its groups. */
+static void logs_shorten(const struct trace *t, struct sc_store *disk, const struct test_counter *counter,
+                         const struct trace_outcome *out, const char *what, struct suite_count *c)
+{
+    char(*names)[65];
+    size_t count;
+    assert_int_equal(sc_store_memory_names(disk, &names, &count), SC_OK);
+    for (size_t n = 0; n < count; n++) {
+        SC_CLEANUP(sc_buf_deinit) struct sc_buf content = {0};
+        size_t ends[128];
+        size_t appends = sc_store_memory_appends(disk, names[n], ends, 128);
+        assert_true(appends <= 128);
+        assert_int_equal(sc_store_memory_content(disk, names[n], &content), SC_OK);
+        for (size_t a = 0; a < appends; a++) { /* to where group a begins */
+            SC_CLEANUP(model_deinit) struct model seen = {0};
+            struct test_counter now = *counter;
+            struct sc_diag diag = {0};
+            const struct volume_options o = {.store = disk, .counter = &now, .read_only = true};
+            sc_store_memory_truncate(disk, names[n], a != 0 ? ends[a - 1] : 0);
+            const sc_err err = read_all(&o, &seen, &diag);
+            sc_store_memory_replace(disk, names[n], sc_buf_slice(&content));
+            c->injected++;
+            *(err == SC_OK ? &c->harmless : &c->detected) += 1;
+            if (err != SC_OK && err != SC_E_AUTH)
+                fail_msg("%s, log without its groups from %zu on: %s", what, a, sc_diag_text(&diag, err));
+            if (err == SC_OK && trace_find(t, &seen, out->synced, out->attempted) == UINT32_MAX)
+                fail_msg("%s, log without its groups from %zu on: acknowledged commits are gone unnoticed", what, a);
+        }
+    }
+    free(names);
+}
+
+static void at_whatever_moment_no_log_can_be_shortened_below_what_was_acknowledged(void **state)
+{
+    (void)state;
+    struct suite_count c = {.injected_what = "shortened logs", .detected_what = "refused"};
+    const uint64_t seeds = suite_size(1, 20);
+    for (uint64_t s = 0; s < seeds; s++) {
+        struct trace t;
+        bool fired = true;
+        trace_init(&t, test_seed(103) + s, suite_soak() ? 120 : 60);
+        for (uint64_t nth = 1; fired; nth++) {
+            struct sc_store *disk, *store;
+            struct test_counter counter = {0};
+            struct trace_outcome out;
+            char what[80];
+            if (!suite_mine(nth))
+                continue;
+            snprintf(what, sizeof what, "seed %" PRIu64 ", at call %" PRIu64, t.seed, nth);
+            assert_int_equal(sc_store_memory_new(&disk), SC_OK);
+            assert_int_equal(sc_store_fault_new(&(struct sc_store_fault_options){.below = disk, .seed = nth}, &store),
+                             SC_OK);
+            const struct volume_options o = {.store = store, .counter = &counter, .memtable_size_max = 2 << 10};
+            sc_store_fault_arm(store, nth, SC_STORE_FAULT_OFF);
+            trace_run(&t, &o, 0, t.steps, &out);
+            fired = sc_store_fault_fired(store) != 0;
+            logs_shorten(&t, disk, &counter, &out, what, &c);
+            sc_store_free(store);
+            sc_store_free(disk);
+        }
+        trace_deinit(&t);
+        suite_progress("shortened logs, seeds", s + 1, seeds);
+    }
+    suite_report("shortened logs", &c, c.injected / 3);
+}
+
+static void new_keys_open_no_window_for_cutting_the_log(void **state)
+{
+    (void)state;
+    struct sc_store *store;
+    struct test_counter counter = {0};
+    struct sc_kvs *kvs;
+    char log[65];
+    assert_int_equal(sc_store_memory_new(&store), SC_OK);
+    struct volume_options o = {.store = store, .counter = &counter};
+    assert_int_equal(volume_open_with(&o, &kvs, NULL), SC_OK);
+    assert_int_equal(put_one(kvs, "a", "acknowledged", true, NULL), SC_OK);
+    assert_int_equal(sc_kvs_rotate(kvs, NULL, NULL), SC_OK);
+    sc_kvs_close(kvs);
+    log_find(store, log);
+    sc_store_memory_truncate(store, log, 0);
+    o.read_only = true;
+    assert_int_equal(volume_open_with(&o, &kvs, NULL), SC_E_AUTH);
+    sc_store_free(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_logs_newest_groups_may_be_torn_at_any_byte_and_older_ones_at_none),
         cmocka_unit_test(no_other_object_may_be_torn_at_any_sector),
+        cmocka_unit_test(new_keys_open_no_window_for_cutting_the_log),
+        cmocka_unit_test(at_whatever_moment_no_log_can_be_shortened_below_what_was_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
