@@ -88,6 +88,8 @@ sc_err kvs_table_new(struct kvs_io *io, const struct kvs_table_meta *meta, struc
 struct kvs_table *kvs_table_ref(struct kvs_table *t);
 void kvs_table_unref(struct kvs_table *t); /* NULL is fine */
 const struct kvs_table_meta *kvs_table_meta(const struct kvs_table *t);
+/* Of disjoint tables in key order: index of the first whose largest key is >= key; count when none. */
+size_t kvs_tables_seek(struct kvs_table *const *tables, size_t count, struct sc_slice key);
 /* No root names it any more: with its last reference its object becomes garbage. */
 void kvs_table_obsolete(struct kvs_table *t);
 
