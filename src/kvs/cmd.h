@@ -39,6 +39,7 @@ void cmd_print(const struct cmd_args *a, struct sc_slice s);
 /* ---- the commands ---- */
 sc_err cmd_get(const struct cmd_args *a, struct sc_diag *diag) SC_MUST_CHECK; /* cmd_data.c */
 sc_err cmd_put(const struct cmd_args *a, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err cmd_load(const struct cmd_args *a, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err cmd_delete(const struct cmd_args *a, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err cmd_scan(const struct cmd_args *a, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err cmd_stats(const struct cmd_args *a, struct sc_diag *diag) SC_MUST_CHECK; /* cmd_keep.c */

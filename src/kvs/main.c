@@ -15,6 +15,8 @@ static const char help[] =
     "keys and values:\n"
     "  get DIR KEY               print the value of KEY (exit code 3: there is none)\n"
     "  put DIR KEY VALUE         set it (VALUE - : from standard input); creates the volume\n"
+    "  load DIR                  set all pairs from standard input, key TAB value, as scan prints them; durable after\n"
+    "                            each 1000 lines\n"
     "  delete DIR KEY            remove it\n"
     "  delete DIR --range FROM TO\n"
     "                            remove all keys with FROM <= key < TO; \"\" is the start, the end\n"
@@ -97,6 +99,7 @@ static const struct command {
 } commands[] = {
     {"get", 1, 1, VOLUME | BIT(OPT_HEX), cmd_get},
     {"put", 2, 2, VOLUME | BIT(OPT_HEX), cmd_put},
+    {"load", 0, 0, VOLUME | BIT(OPT_HEX), cmd_load},
     {"delete", 1, 2, VOLUME | BIT(OPT_HEX) | BIT(OPT_RANGE), cmd_delete},
     {"scan", 0, 2, VOLUME | BIT(OPT_HEX) | BIT(OPT_REVERSE) | BIT(OPT_LIMIT), cmd_scan},
     {"stats", 0, 0, VOLUME | BIT(OPT_JSON), cmd_stats},
