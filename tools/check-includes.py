@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "crypto", "net", "service", "store", "kvs", "sql", "cascadb", "metering", "collection", "field", "billing",
+FLOORS = ["base", "crypto", "net", "attest", "service", "store", "kvs", "sql", "cascadb", "metering", "collection", "field", "billing",
           "fraud", "report", "cli"]
 # The engines know nothing of the energy business, and what a meter is knows nothing of sockets.
 APART = {"kvs": {"metering"}, "sql": {"metering", "net", "service"}, "metering": {"net", "service"}}
