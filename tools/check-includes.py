@@ -22,6 +22,7 @@ HOMES = [  # (header, rooms that may include it)
     (re.compile(r"sqlite3(ext)?\.h"), {"sql"}),
     (re.compile(r"(postgresql/)?libpq(-fe\.h|/)"), DATABASE_CLIENTS),
     (re.compile(r"jansson\.h"), {"base"}),
+    (re.compile(r"yaml\.h"), {"base"}),
 ]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

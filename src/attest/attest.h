@@ -166,8 +166,8 @@ struct sc_attest_result {
     uint8_t pck_svn[16];
     uint16_t pce_svn;
     char issuer_cn[SC_CERT_CN_SIZE_MAX]; /* of the PCK certificate, VCEK or VLEK */
-    int64_t collateral_issued_s;  /* of the oldest of CRLs, TCB info and QE identity; 0: none used */
-    int64_t collateral_expires_s; /* of the first that runs out; certificates count */
+    int64_t collateral_issued_s;  /* of the oldest of PCK CRL, TCB info and QE identity, or of AMD's CRL; 0: none used */
+    int64_t collateral_expires_s; /* of the first that runs out; certificates and the root CRL count */
     char snp_product[16];         /* "Milan", "Genoa", "Turin" */
 
     /* the evidence itself */

@@ -104,13 +104,14 @@ static sc_err judge_static(struct sc_collateral *c, const struct sc_roots *roots
     return SC_OK;
 }
 
-/* from <= now <= until, or one of two reasons that stand one after the other: expired, not yet */
-static bool in_time(struct sc_attest_result *r, int64_t now_s, int64_t from_s, int64_t until_s,
+/* from <= now <= until, or one of two reasons that stand one after the other: expired, not yet.  ages: its age counts
+ * as the collateral's (the root's list is made once a year and tells nothing of how current the rest is). */
+static bool in_time(struct sc_attest_result *r, int64_t now_s, int64_t from_s, int64_t until_s, bool ages,
                     enum sc_attest_reason expired, const char *name)
 {
     struct sc_diag diag = {0};
     char at[SC_TIME_TEXT_SIZE];
-    attest_note_validity(r, from_s, until_s, true);
+    attest_note_validity(r, from_s, until_s, ages);
     if (from_s <= now_s && now_s <= until_s)
         return true;
     const bool early = now_s < from_s;
@@ -150,14 +151,14 @@ static bool judge_lists(const struct sc_collateral *c, const struct attest_path 
                         struct sc_attest_result *r)
 {
     if (!passed(r, &c->found[PART_ROOT_CRL]) ||
-        !in_time(r, now_s, sc_crl_this_update_s(c->root_crl), sc_crl_next_update_s(c->root_crl), SC_ATTEST_CRL_EXPIRED,
-                 "root CRL") ||
+        !in_time(r, now_s, sc_crl_this_update_s(c->root_crl), sc_crl_next_update_s(c->root_crl), false,
+                 SC_ATTEST_CRL_EXPIRED, "root CRL") ||
         !not_revoked(r, c->root_crl, &path->cert[PATH_CA], SC_ATTEST_CA_REVOKED))
         return false;
     attest_pass(r, SC_CHECK_ROOT_CRL);
     if (!passed(r, &c->found[PART_PCK_CRL]) ||
-        !in_time(r, now_s, sc_crl_this_update_s(c->pck_crl), sc_crl_next_update_s(c->pck_crl), SC_ATTEST_CRL_EXPIRED,
-                 "PCK CRL") ||
+        !in_time(r, now_s, sc_crl_this_update_s(c->pck_crl), sc_crl_next_update_s(c->pck_crl), true,
+                 SC_ATTEST_CRL_EXPIRED, "PCK CRL") ||
         !not_revoked(r, c->pck_crl, &path->cert[PATH_LEAF], SC_ATTEST_PCK_REVOKED))
         return false;
     attest_pass(r, SC_CHECK_PCK_CRL);
@@ -169,12 +170,12 @@ static bool judge_documents(const struct sc_collateral *c, int64_t now_s, struct
     if (!passed(r, &c->found[PART_SIGNER]) || !certificate_in_time(r, &c->signer, now_s) ||
         (c->signer_root.cert != NULL && !certificate_in_time(r, &c->signer_root, now_s)))
         return false;
-    if (!passed(r, &c->found[PART_TCB_INFO]) ||
-        !in_time(r, now_s, c->tcb_info.issued_s, c->tcb_info.next_update_s, SC_ATTEST_TCBINFO_EXPIRED, "TCB info"))
+    if (!passed(r, &c->found[PART_TCB_INFO]) || !in_time(r, now_s, c->tcb_info.issued_s, c->tcb_info.next_update_s,
+                                                         true, SC_ATTEST_TCBINFO_EXPIRED, "TCB info"))
         return false;
     attest_pass(r, SC_CHECK_TCB_INFO);
     if (!passed(r, &c->found[PART_QE_IDENTITY]) ||
-        !in_time(r, now_s, c->qe_identity.issued_s, c->qe_identity.next_update_s, SC_ATTEST_QEID_EXPIRED,
+        !in_time(r, now_s, c->qe_identity.issued_s, c->qe_identity.next_update_s, true, SC_ATTEST_QEID_EXPIRED,
                  "QE identity"))
         return false;
     attest_pass(r, SC_CHECK_QE_IDENTITY);
