@@ -15,7 +15,7 @@ const char *sc_snp_product_name(enum sc_snp_product product)
 enum sc_snp_product sc_snp_product_of_name(const char *name)
 {
     static const struct {
-        const char *start;
+        const char *part;
         enum sc_snp_product product;
     } names[] = {{"Milan", SC_SNP_MILAN},
                  {"Genoa", SC_SNP_GENOA},
@@ -23,7 +23,7 @@ enum sc_snp_product sc_snp_product_of_name(const char *name)
                  {"Siena", SC_SNP_GENOA},
                  {"Turin", SC_SNP_TURIN}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strncmp(name, names[i].start, strlen(names[i].start)) == 0)
+        if (strstr(name, names[i].part) != NULL)
             return names[i].product;
     return SC_SNP_PRODUCT_UNKNOWN;
 }
@@ -92,8 +92,7 @@ static sc_err get_product(const struct sc_cert *cert, enum sc_snp_product *out, 
     struct sc_slice value;
     struct sc_slice text;
     sc_cert_issuer_cn(cert, cn);
-    const size_t skip = strncmp(cn, "SEV-VLEK-", 9) == 0 ? 9 : strncmp(cn, "SEV-", 4) == 0 ? 4 : 0;
-    const enum sc_snp_product by_issuer = skip != 0 ? sc_snp_product_of_name(cn + skip) : SC_SNP_PRODUCT_UNKNOWN;
+    const enum sc_snp_product by_issuer = sc_snp_product_of_name(cn);
     const sc_err err = sc_cert_extension(cert, AMD ".2", &value);
     if (by_issuer == SC_SNP_PRODUCT_UNKNOWN)
         return sc_fail(diag, SC_E_MALFORMED, "issuer \"%s\" is of no known product", cn);
@@ -115,9 +114,10 @@ static sc_err get_kind(const struct sc_cert *cert, bool *is_vlek_out, struct sc_
 {
     char cn[SC_CERT_CN_SIZE_MAX];
     sc_cert_subject_cn(cert, cn);
-    if (strcmp(cn, "SEV-VCEK") != 0 && strcmp(cn, "SEV-VLEK") != 0)
+    const bool is_vlek = strstr(cn, "VLEK") != NULL;
+    if (is_vlek == (strstr(cn, "VCEK") != NULL))
         return sc_fail(diag, SC_E_MALFORMED, "\"%s\" is neither a VCEK nor a VLEK", cn);
-    *is_vlek_out = strcmp(cn, "SEV-VLEK") == 0;
+    *is_vlek_out = is_vlek;
     return SC_OK;
 }
 

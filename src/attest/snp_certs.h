@@ -8,7 +8,7 @@
 
 enum sc_snp_product { SC_SNP_PRODUCT_UNKNOWN, SC_SNP_MILAN, SC_SNP_GENOA, SC_SNP_TURIN };
 const char *sc_snp_product_name(enum sc_snp_product product); /* "Milan"; "" for UNKNOWN */
-/* From a name that starts with a product's: "Milan-B0".  UNKNOWN: none does. */
+/* From a name that contains a product's: "Milan-B0", "SEV-VLEK-Milan".  UNKNOWN: none does. */
 enum sc_snp_product sc_snp_product_of_name(const char *name);
 /* From CPUID's combined family and model. */
 enum sc_snp_product sc_snp_product_of_cpuid(uint8_t family, uint8_t model);

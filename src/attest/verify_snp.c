@@ -41,7 +41,7 @@ static bool root_is_of(const struct attest_cert *root, enum sc_snp_product produ
 {
     char cn[SC_CERT_CN_SIZE_MAX];
     sc_cert_subject_cn(root->cert, cn);
-    return strncmp(cn, "ARK-", 4) == 0 && sc_snp_product_of_name(cn + 4) == product;
+    return sc_snp_product_of_name(cn) == product;
 }
 
 static bool judge_path(const struct sc_attest_verifier *v, const struct sc_collateral *c, int64_t now_s,
