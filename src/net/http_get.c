@@ -14,6 +14,7 @@ struct answer {
     struct sc_buf *body;
     const struct sc_http_header *headers;
     size_t header_count;
+    sc_err header_err; /* a header was larger than its buffer takes */
 };
 
 static long status_of(CURL *curl)
@@ -35,7 +36,7 @@ static size_t take(char *data, size_t one, size_t count, void *arg)
 /* One line of the answer's head; a header whose buffer is full ends the transfer. */
 static size_t take_header(char *data, size_t one, size_t count, void *arg)
 {
-    const struct answer *a = arg;
+    struct answer *a = arg;
     const size_t size = one * count;
     for (size_t i = 0; i < a->header_count; i++) {
         const struct sc_http_header *h = &a->headers[i];
@@ -49,7 +50,8 @@ static size_t take_header(char *data, size_t one, size_t count, void *arg)
         while (to > from && (data[to - 1] == '\r' || data[to - 1] == '\n' || data[to - 1] == ' '))
             to--;
         sc_buf_put_bytes(h->value, sc_slice_of(data + from, to - from));
-        if (sc_buf_status(h->value) != SC_OK)
+        a->header_err = sc_buf_status(h->value);
+        if (a->header_err != SC_OK)
             return 0;
     }
     return size;
@@ -81,6 +83,8 @@ static sc_err perform(struct answer *a, const char *url, long timeout_ms, struct
         curl_easy_setopt(a->curl, CURLOPT_HEADERDATA, a);
     }
     const CURLcode rc = curl_easy_perform(a->curl);
+    if (a->header_err != SC_OK)
+        return sc_fail(diag, a->header_err, "%s: a header of the answer is too large", url);
     return judge(rc, status_of(a->curl), url, a->body, diag);
 }
 
