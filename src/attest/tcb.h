@@ -108,6 +108,7 @@ struct sc_tcb_judgement {
     const struct sc_tcb_svn_level *module;      /* NULL: not judged, or none is reached */
     const struct sc_tcb_svn_level *qe;          /* NULL: none is reached */
     bool module_judged;
+    bool loaded_module_unknown;                 /* the module loaded now has no identity: the evidence is to be refused */
     enum sc_tcb_status platform_status;         /* SC_TCB_NOT_SUPPORTED where no level is reached, as the next two */
     enum sc_tcb_status sgx_status, module_status, qe_status;
     enum sc_tcb_status status;                  /* all together */

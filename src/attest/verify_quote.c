@@ -262,7 +262,7 @@ static bool judge_module(const struct sc_tcb_info *info, const struct sc_td_repo
     else if (memcmp(m->mr_signer, td->mr_signer_seam, sizeof m->mr_signer) != 0)
         reason = SC_ATTEST_TDX_MODULE_SIGNER;
     for (size_t i = 0; reason == SC_ATTEST_OK && i < sizeof m->attributes; i++)
-        if (((m->attributes[i] ^ td->seam_attributes[i]) & m->attributes_mask[i]) != 0)
+        if (td->seam_attributes[i] != 0 || m->attributes[i] != 0) /* 4.1.2.4.11.2: equal, and zero */
             reason = SC_ATTEST_TDX_MODULE_ATTRIBUTES;
     if (reason != SC_ATTEST_OK)
         attest_refuse(r, reason, NULL);
@@ -297,7 +297,10 @@ static void judge_tcb(const struct sc_collateral *c, const struct sc_pck *pck, c
     add_advisories(&r->advisories, j.level != NULL ? &j.level->fact : NULL);
     add_advisories(&r->advisories, j.module != NULL ? &j.module->fact : NULL);
     add_advisories(&r->advisories, j.qe != NULL ? &j.qe->fact : NULL);
-    attest_pass(r, SC_CHECK_TCB_LEVEL);
+    if (j.loaded_module_unknown)
+        attest_refuse(r, SC_ATTEST_TDX_MODULE_UNKNOWN, NULL);
+    else
+        attest_pass(r, SC_CHECK_TCB_LEVEL);
 }
 
 static void judge_platform(const struct sc_collateral *c, const struct sc_pck *pck, const struct sc_quote *q,
