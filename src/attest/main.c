@@ -293,6 +293,10 @@ static void tell_mismatch(void *arg, const struct sc_case *c)
     (void)arg;
     if (c->passed)
         return;
+    if (c->result == NULL) {
+        printf("%s: cannot be run: %s\n", c->id, c->got);
+        return;
+    }
     printf("%s: expected %s, got %s (%s%s%s)\n", c->id, c->expected, c->got, sc_attest_reason_text(c->result->reason),
            c->result->detail[0] != '\0' ? ": " : "", c->result->detail);
 }

@@ -75,7 +75,7 @@ struct sc_tcb_info {
 };
 struct sc_qe_identity {
     struct sc_arena arena;
-    bool is_tdx;
+    bool is_sgx, is_tdx; /* neither: of another enclave ("QVE"), which is no QE's */
     int64_t issued_s, next_update_s;
     uint32_t evaluation_number;
     uint32_t misc_select, misc_select_mask;

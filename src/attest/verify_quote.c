@@ -234,7 +234,7 @@ static bool judge_qe(const struct sc_qe_identity *id, const struct sc_sgx_report
                      struct sc_attest_result *r)
 {
     enum sc_attest_reason reason = SC_ATTEST_OK;
-    if (id->is_tdx != is_tdx)
+    if (is_tdx ? !id->is_tdx : !id->is_sgx)
         reason = SC_ATTEST_QEID_TEE;
     else if (memcmp(id->mr_signer, qe->mr_signer, sizeof id->mr_signer) != 0)
         reason = SC_ATTEST_QEID_SIGNER;

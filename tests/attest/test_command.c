@@ -164,16 +164,20 @@ static void a_case_list_is_run_to_its_end_and_mismatches_are_named(void **state)
     assert_int_equal(run(d, "verify --cases bad.tsv"), 3);
     assert_contains(d->out, "one: expected OutOfDateConfigurationNeeded|Out, got OutOfDate");
     assert_contains(d->out, "1 passed, 1 failed\n");
-    static const char *const broken[] = { "", "# nothing\n", "one\tsgx\n", "a\tsgx\tfull\troot.pem\tmissing.bin\t-\t1\tOK\n",
+    static const char *const broken[] = { "one\tsgx\n", "a\tsgx\tfull\troot.pem\tmissing.bin\t-\t1\tOK\n",
                                           "a\tsev\tfull\troot.pem\tsgx.bin\t-\t1\tOK\n",
                                           "a\tsgx\tfull\tnone*.pem\tsgx.bin\t-\t1\tOK\n",
                                           "a\tsgx\tfull\troot.pem\tsgx.bin\tnowhere\t1\tOK\n",
                                           "a\tsgx\tfull\troot.pem\tsgx.bin\t-\tnoon\tOK\n" };
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         test_write(d->dir, "broken.tsv", sc_slice_str(broken[i]));
-        assert_int_equal(run(d, "verify --cases broken.tsv"), 1);
-        assert_contains(d->out, "broken.tsv");
+        assert_int_equal(run(d, "verify --cases broken.tsv"), 3);
+        assert_contains(d->out, "cannot be run: line 1");
+        assert_contains(d->out, "0 passed, 1 failed");
     }
+    test_write(d->dir, "empty.tsv", sc_slice_str("# nothing\n"));
+    assert_int_equal(run(d, "verify --cases empty.tsv"), 1);
+    assert_contains(d->out, "empty.tsv: no cases");
 }
 
 static void a_cache_is_filled_from_a_folder_and_then_stands_alone(void **state)

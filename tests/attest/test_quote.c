@@ -78,6 +78,10 @@ static void debug_is_told_and_leaves_the_verdict_alone(void **state)
 /* ---- faults in what is signed ---- */
 static const uint8_t other_vendor[16] = "somebody else";
 static char bad_tcb_info[] = "{\"id\":\"SGX\",\"version\":3}";
+static char qve_identity[] = "{\"id\":\"QVE\",\"version\":2,\"issueDate\":\"2025-01-01T00:00:00Z\",\"nextUpdate\":\"2025-03-01T00:00:00Z\","
+                             "\"tcbEvaluationDataNumber\":20,\"miscselect\":\"00000000\",\"miscselectMask\":\"FFFFFFFF\","
+                             "\"attributes\":\"01000000000000000000000000000000\",\"attributesMask\":\"FBFFFFFFFFFFFFFF0000000000000000\","
+                             "\"mrsigner\":\"9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e\",\"isvprodid\":1,\"tcbLevels\":[]}";
 static char bad_identity[] = "{\"id\":\"QE\",\"version\":2,\"tcbLevels\":7}";
 
 #define FAULT(name, code)                                                                                              \
@@ -117,6 +121,7 @@ FAULT(tcb_info_tee, s->collateral_tdx = true)
 FAULT(tcb_info_fmspc, s->collateral_fmspc[5] ^= 1)
 FAULT(tcb_info_pce, s->collateral_pce_id[0] ^= 1)
 FAULT(identity_format, s->qe_identity_text = bad_identity)
+FAULT(identity_of_qve, s->qe_identity_text = qve_identity)
 FAULT(identity_expired, s->qe_identity.until_s = FORGE_NOW_S - 1)
 FAULT(identity_early, s->qe_identity.from_s = FORGE_NOW_S + 1)
 FAULT(qe_signer, s->qe.mr_signer[0] ^= 1)
@@ -163,6 +168,7 @@ static const struct {
     { tcb_info_fmspc, SC_ATTEST_TCBINFO_FMSPC },
     { tcb_info_pce, SC_ATTEST_TCBINFO_PCEID },
     { identity_format, SC_ATTEST_QEID_FORMAT },
+    { identity_of_qve, SC_ATTEST_QEID_TEE },
     { identity_expired, SC_ATTEST_QEID_EXPIRED },
     { identity_early, SC_ATTEST_QEID_NOT_YET },
     { qe_signer, SC_ATTEST_QEID_SIGNER },
