@@ -111,7 +111,7 @@ static sc_err read_amd_path(struct sc_collateral *c, const struct sc_collateral_
             sc_cert_free(certs[i]);
         return err;
     }
-    return attest_path_build(&c->amd_path, certs, diag);
+    return attest_path_build(&c->amd_path, certs, SC_PUBKEY_OTHER, diag);
 }
 
 static sc_err take_intel(struct sc_collateral *c, const struct sc_collateral_bytes *b)

@@ -25,9 +25,11 @@ struct attest_path {
     struct attest_cert cert[PATH_SIZE];
 };
 void attest_path_deinit(struct attest_path *p);
-/* From three certificates in any order; takes them over, also when it fails.  SC_E_AUTH: a signature, name or right is
- * wrong; SC_E_MALFORMED: they make no path. */
-sc_err attest_path_build(struct attest_path *p, struct sc_cert *certs[static PATH_SIZE], struct sc_diag *diag);
+/* From three certificates in any order; takes them over, also when it fails.  key_kind: what all keys must be, before
+ * any signature is verified (a stranger's chain must not cost more than it has to); SC_PUBKEY_OTHER: whatever they are.
+ * SC_E_AUTH: a signature, name or right is wrong; SC_E_MALFORMED: they make no path. */
+sc_err attest_path_build(struct attest_path *p, struct sc_cert *certs[static PATH_SIZE], enum sc_pubkey_kind key_kind,
+                         struct sc_diag *diag);
 enum sc_attest_reason attest_path_dates(const struct attest_path *p, int64_t now_s, struct sc_diag *diag);
 
 /* A PCK chain, verified but for its dates; kept by the verifier under the bytes it came from. */

@@ -115,18 +115,14 @@ static sc_err chain_build(struct attest_pck_chain *c, struct sc_slice pem, struc
         err = sc_fail(diag, SC_E_MALFORMED, "%zu certificates where leaf, CA and root belong", count);
     }
     if (err == SC_OK)
-        err = attest_path_build(&c->path, certs, diag);
+        err = attest_path_build(&c->path, certs, SC_PUBKEY_P256, diag);
     if (err != SC_OK) {
         attest_refuse(r, SC_ATTEST_PCK_CHAIN, diag);
         return err == SC_E_NOMEM ? err : SC_OK;
     }
-    const struct attest_cert *leaf = &c->path.cert[PATH_LEAF];
-    if (sc_pubkey_kind(leaf->key) != SC_PUBKEY_P256) {
-        attest_refuse(r, SC_ATTEST_PCK_CHAIN, NULL);
-    } else if (sc_cert_extension(leaf->cert, SC_PCK_EXTENSION_OID, &extension) != SC_OK ||
-               sc_pck_parse(extension, &c->pck, diag) != SC_OK) {
+    if (sc_cert_extension(c->path.cert[PATH_LEAF].cert, SC_PCK_EXTENSION_OID, &extension) != SC_OK ||
+        sc_pck_parse(extension, &c->pck, diag) != SC_OK)
         attest_refuse(r, SC_ATTEST_PCK_EXTENSION, diag);
-    }
     return SC_OK;
 }
 
