@@ -52,7 +52,7 @@ struct sc_collateral {
     bool has_root_crl, has_pck_crl; /* given, whether or not they could be parsed */
     struct attest_finding parsed[PART_COUNT]; /* flaws of form */
     struct sc_crl *root_crl, *pck_crl;
-    struct attest_cert signer, signer_root; /* signer_root.cert: NULL where the chain ends before it */
+    struct attest_cert signer, signer_root;
     bool tcb_info_parsed, qe_identity_parsed; /* after their signatures */
     struct sc_tcb_info tcb_info;
     struct sc_qe_identity qe_identity;

@@ -55,7 +55,7 @@ struct sc_tcb_svn_levels {
 struct sc_tdx_module {
     unsigned generation; /* 0: the tdxModule member, which has no levels */
     uint8_t mr_signer[48];
-    uint8_t attributes[8], attributes_mask[8];
+    uint8_t attributes[8], attributes_mask[8]; /* attributes are compared whole; the mask is of no account */
     struct sc_tcb_svn_levels levels;
 };
 struct sc_tcb_info {

@@ -188,6 +188,8 @@ static void a_cache_is_filled_from_a_folder_and_then_stands_alone(void **state)
     assert_int_equal(run(d, "show sgx.bin > /dev/null; mkdir -p from && cp -r sgx from/sgx-aabbcc000000-platform"), 0);
     assert_int_equal(run(d, "verify sgx.bin --cache cache --from from --offline --root root.pem --policy tolerant.yaml" AT), 0);
     assert_int_equal(run(d, "verify sgx.bin --cache cache --offline --root root.pem --policy tolerant.yaml" AT), 0);
+    assert_int_equal(run(d, "verify root.pem --cache cache --offline"), 3);
+    assert_contains(d->out, "E_FORMAT");
     assert_int_equal(run(d, "verify snp/report.bin --cache cache --kds http://127.0.0.1:1 --amd-root ark.pem" AT), 1);
     assert_contains(d->out, "http://127.0.0.1:1/vcek/v1/Genoa/c1c1");
 }

@@ -234,6 +234,27 @@ static void a_signer_of_another_root_and_the_tdx_identity_are_refused(void **sta
     forge_free(other);
 }
 
+/* One character of base64 in each certificate: wherever it is, something must break. */
+static void no_certificate_of_the_signing_chain_can_be_altered(void **state)
+{
+    struct fixture *f = *state;
+    SC_CLEANUP(forge_set_deinit) struct forge_set set;
+    struct forge_spec s;
+    forge_spec_default(&s, 3, SC_BODY_SGX);
+    forge_make(f->forge, &s, &set);
+    for (size_t i = 0; i + 1 < set.signing_chain.size; i += 37) {
+        uint8_t *c = &set.signing_chain.ptr[i];
+        if (((*c < 'A' || *c > 'Y') && (*c < 'a' || *c > 'y')) || c[1] == '=') /* that one has bits to spare */
+            continue;
+        (*c)++;
+        const enum sc_attest_reason got =
+            fixture_judge_bytes(f, &set, SC_ROOT_INTEL, sc_buf_slice(&set.quote), SC_ATTEST_FULL, FORGE_NOW_S);
+        (*c)--;
+        if (got == SC_ATTEST_OK)
+            fail_msg("byte %zu of the signing chain changed, and the quote is accepted", i);
+    }
+}
+
 static void whatever_is_missing_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -425,6 +446,7 @@ int main(void)
         cmocka_unit_test(each_fault_is_refused_for_its_own_reason),
         cmocka_unit_test(both_ends_of_every_period_count),
         cmocka_unit_test(a_signer_of_another_root_and_the_tdx_identity_are_refused),
+        cmocka_unit_test(no_certificate_of_the_signing_chain_can_be_altered),
         cmocka_unit_test(whatever_is_missing_is_named),
         cmocka_unit_test(no_bit_of_a_quote_can_be_flipped),
         cmocka_unit_test(a_quote_cut_anywhere_is_malformed),
