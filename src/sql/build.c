@@ -1,5 +1,5 @@
 /* Filling a new index, and clearing what is dropped. */
-#include "sql/internal.h"
+#include "sql/eval.h"
 
 #define BUILD_STEP_ROWS 2000
 
@@ -68,6 +68,7 @@ sc_err sql_build_at_once(struct sc_sql_session *s, struct sql_table *t, size_t i
     if (err == SC_OK)
         err = sql_scan(s, range.lower, range.upper, build_row, &b);
     sc_arena_deinit(&b.arena);
+    sql_eval_forget(s, t); /* it was prepared over the table as the session still knows it */
     return err;
 }
 
@@ -124,6 +125,7 @@ sc_err sql_build_online(struct sc_sql_session *s, struct sql_table *t, size_t in
             err = sql_fail_sqlite(s, SQLITE_INTERRUPT);
     }
     sc_arena_deinit(&b.arena);
+    sql_eval_forget(s, t);
     sc_buf_deinit(&b.last);
     return err;
 }

@@ -250,6 +250,10 @@ static sc_err check_added(struct change *c)
             if (rows != 0 && (added->generated_sql != NULL || t->check_count > was->check_count))
                 return sql_fail(c->s, "0A000",
                                 "not supported: ADD COLUMN of a generated or checked column to a table with rows");
+            if (rows != 0 && added->not_null && added->default_value.type == SC_SQL_NULL)
+                return sql_fail(c->s, "23502", "Cannot add a NOT NULL column with default value NULL");
+            if (rows != 0 && t->fk_count > was->fk_count && added->default_value.type != SC_SQL_NULL)
+                return sql_fail(c->s, "0A000", "Cannot add a REFERENCES column with non-NULL default value");
             if (rows != 0 && added->default_sql != NULL && !added->default_constant)
                 return sql_fail(c->s, "0A000", "Cannot add a column with non-constant default");
         }

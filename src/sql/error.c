@@ -70,6 +70,7 @@ static const char *state_of_text(const char *text)
         const char *part;
         const char *state;
     } map[] = {
+        {"error in ", "2BP01"}, /* ... index i after drop column: something depends on it */
         {"no such table", "42P01"},
         {"no such view", "42P01"},
         {"no such index", "42704"},

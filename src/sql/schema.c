@@ -396,6 +396,9 @@ static sc_err undeclare(struct sc_sql_session *s, const struct view_lists *old, 
 
 static sc_err declare(struct sc_sql_session *s, const struct view_lists *old, const struct view_lists *now)
 {
+    bool triggers = false;
+    for (size_t i = 0; i < now->table_count; i++)
+        triggers = triggers || now->tables[i]->trigger_count != 0;
     for (size_t i = 0; i < now->table_count; i++)
         if (!has_table(old, now->tables[i]))
             SC_TRY(sql_run_internal(s, sqlite3_mprintf("CREATE VIRTUAL TABLE IF NOT EXISTS main.\"%w\" USING cascadb(%u)",
@@ -403,6 +406,10 @@ static sc_err declare(struct sc_sql_session *s, const struct view_lists *old, co
     for (size_t i = 0; i < now->view_count; i++)
         if (!has_view(old, now->views[i]))
             SC_TRY(sql_run_internal(s, sqlite3_mprintf("%s", now->views[i]->sql)));
+    /* Row tables that statements will need while they run: declared then, they would go with a statement that fails. */
+    for (size_t i = 0; i < now->table_count; i++)
+        if ((now->tables[i]->expressions || triggers) && !(has_table(old, now->tables[i]) && !triggers))
+            SC_TRY(sql_eval_declare(s, now->tables[i]));
     return SC_OK;
 }
 
