@@ -208,6 +208,7 @@ void sc_sql_session_free(struct sc_sql_session *s)
         s->kv.ops->snapshot_free(s->snapshot);
     sql_stmt_cache_clear(s);
     sql_eval_forget_all(s);
+    sql_cursors_free(s);
     const int rc = sqlite3_close(s->sqlite);
     SC_ASSERT(rc == SQLITE_OK); /* a statement was left open */
     sql_schema_forget(s);
