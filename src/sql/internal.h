@@ -232,6 +232,11 @@ sc_err sql_count_register(struct sc_sql_session *s) SC_MUST_CHECK;
 /* SELECT count(*) FROM table, as a call of cascadb_row_count() in out; false: something else. */
 bool sql_count_rewrite(struct sc_sql_session *s, struct sc_slice statement, struct sc_buf *out);
 
+/* ---- PRAGMA integrity_check (check.c) ---- */
+sc_err sql_check_register(struct sc_sql_session *s) SC_MUST_CHECK;
+/* PRAGMA integrity_check [(table)], as a call of our function in out; false: something else. */
+bool sql_check_rewrite(struct sc_slice statement, struct sc_buf *out);
+
 /* ---- rows (write.c) ---- */
 enum sql_conflict { SQL_CONFLICT_FAIL, SQL_CONFLICT_REPLACE, SQL_CONFLICT_IGNORE };
 /* Values in declaration order, changed in place by affinity, defaults (omitted may be NULL) and generated columns;

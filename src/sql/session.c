@@ -149,6 +149,7 @@ static sc_err connection_open(struct sc_sql_session *s)
     SC_TRY(sql_catalog_register(s));
     SC_TRY(sql_eval_register(s));
     SC_TRY(sql_count_register(s));
+    SC_TRY(sql_check_register(s));
     SC_TRY(sql_trigger_register(s));
     sql_session_authorizer(s);
     sqlite3_progress_handler(s->sqlite, PROGRESS_STEPS, sql_progress, s);

@@ -50,11 +50,16 @@ void fixture_reopen(struct fixture *f)
     open_volume(f);
 }
 
-void fixture_power_cycle(struct fixture *f)
+void fixture_crash(struct fixture *f, enum sc_store_cut cut, struct sc_prng *prng)
 {
     close_volume(f);
-    sc_store_memory_power_cycle(f->store, SC_STORE_CUT_DROP, NULL);
+    sc_store_memory_power_cycle(f->store, cut, prng);
     open_volume(f);
+}
+
+void fixture_power_cycle(struct fixture *f)
+{
+    fixture_crash(f, SC_STORE_CUT_DROP, NULL);
 }
 
 struct sc_sql_session *session_new(struct fixture *f)
