@@ -10,6 +10,7 @@ struct fixture {
     struct sc_key root;
     struct sc_kvs *kvs;
     struct sc_sql_db *db;
+    uint64_t counter; /* guards the volume; not lost with the power */
 };
 int fixture_setup(void **state);
 int fixture_teardown(void **state);

@@ -141,8 +141,7 @@ static void indexes_agree_with_tables_after_every_crash(void **state)
         for (int n = 0; alive && n < 60; n++)
             alive = sc_prng_below(&w.prng, 8) == 0 ? change_schema(&w, s) : transaction(&w, s);
         sc_sql_session_free(s);
-        const int cut=(int)sc_prng_below(&w.prng, 3);
-        fixture_crash(w.f, (enum sc_store_cut)cut, &w.prng);
+        fixture_crash(w.f, (enum sc_store_cut)sc_prng_below(&w.prng, 3), &w.prng);
         look_after_the_crash(&w);
         s = session_new(w.f);
     }
