@@ -176,6 +176,9 @@ struct sc_sql_stmt {
     int64_t changes;    /* -1: a COMMIT that rolled back */
 };
 
+/* sc_sql_db_open() on any store. */
+sc_err sql_db_open(struct sql_kv kv, struct sc_sql_db **out, struct sc_diag *diag) SC_MUST_CHECK;
+
 /* ---- errors (error.c) ---- */
 /* An empty diag for one call to the store: zeroing one of its own for each column read would cost more than the reading. */
 static inline struct sc_diag *sql_diag(struct sc_sql_session *s)

@@ -11,6 +11,11 @@
 /* ---- database ---- */
 sc_err sc_sql_db_open(struct sc_kvs *kvs, struct sc_sql_db **out, struct sc_diag *diag)
 {
+    return sql_db_open(sql_kv_local(kvs), out, diag);
+}
+
+sc_err sql_db_open(struct sql_kv kv, struct sc_sql_db **out, struct sc_diag *diag)
+{
     SC_CLEANUP(sc_sql_db_closep) struct sc_sql_db *db = calloc(1, sizeof *db);
     if (db == NULL)
         return sc_fail(diag, SC_E_NOMEM, "sql database");
@@ -18,7 +23,7 @@ sc_err sc_sql_db_open(struct sc_kvs *kvs, struct sc_sql_db **out, struct sc_diag
     pthread_mutex_init(&db->ddl, NULL);
     pthread_mutex_init(&db->slots_lock, NULL);
     pthread_mutex_init(&db->numbers_lock, NULL);
-    db->kv = sql_kv_local(kvs);
+    db->kv = kv;
     SC_TRY(sql_schema_load(db, diag));
     *out = SC_TAKE(db);
     return SC_OK;
