@@ -39,6 +39,16 @@ static inline bool sc_slice_eq(struct sc_slice a, struct sc_slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.ptr, b.ptr, a.size) == 0);
 }
 
+/* How many bytes both begin with. */
+static inline size_t sc_slice_shared(struct sc_slice a, struct sc_slice b)
+{
+    const size_t n = a.size < b.size ? a.size : b.size;
+    size_t i = 0;
+    while (i < n && a.ptr[i] == b.ptr[i])
+        i++;
+    return i;
+}
+
 /* ---- checked sizes: refused, never wrapped ---- */
 static inline sc_err sc_size_add(size_t a, size_t b, size_t *out)
 {
