@@ -130,9 +130,12 @@ static void database_function(sqlite3_context *ctx, int argc, sqlite3_value **ar
 static sc_err connection_open(struct sc_sql_session *s)
 {
     static const int limits[][2] = {
-        {SQLITE_LIMIT_SQL_LENGTH, (int)SQL_TEXT_SIZE_MAX}, {SQLITE_LIMIT_LENGTH, (int)SQL_KV_VALUE_SIZE_MAX},
-        {SQLITE_LIMIT_VARIABLE_NUMBER, SQL_PARAM_NUMBER_MAX},  {SQLITE_LIMIT_ATTACHED, 0},
-        {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000},          {SQLITE_LIMIT_WORKER_THREADS, 0},
+        {SQLITE_LIMIT_SQL_LENGTH, (int)SQL_TEXT_SIZE_MAX},
+        {SQLITE_LIMIT_LENGTH, (int)SQL_KV_VALUE_SIZE_MAX},
+        {SQLITE_LIMIT_VARIABLE_NUMBER, SQL_PARAM_NUMBER_MAX},
+        {SQLITE_LIMIT_ATTACHED, 0},
+        {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000},
+        {SQLITE_LIMIT_WORKER_THREADS, 0},
     };
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_MEMORY;
     if (sqlite3_open_v2(":memory:", &s->sqlite, flags, NULL) != SQLITE_OK)

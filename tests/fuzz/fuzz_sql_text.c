@@ -1,6 +1,6 @@
-/* SQL text together with a damaged store (dbsqlfuzz's idea: mutate both).  Byte 0 chooses how often the store lies, byte 1
- * about which keys, byte 2 how; the rest is SQL, run on a small schema with one of everything.  Whatever happens must be
- * an error with a SQLSTATE, and a session in which the next statement works. */
+/* SQL text together with a damaged store (dbsqlfuzz's idea: mutate both).  Byte 0 chooses how often the store lies,
+ * byte 1 about which keys, byte 2 how; the rest is SQL, run on a small schema with one of everything.  Whatever happens
+ * must be an error with a SQLSTATE, and a session in which the next statement works. */
 #include "store/memory.h"
 
 #include "sql/internal.h"
@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char schema[] =
     "CREATE TABLE r(a INTEGER PRIMARY KEY, b INT CHECK (b < 1000), c TEXT UNIQUE, d AS (b + 1));"
-    "CREATE TABLE s(r INT REFERENCES r ON DELETE CASCADE, note TEXT DEFAULT 'n' COLLATE NOCASE, x REAL, PRIMARY KEY(r, note));"
+    "CREATE TABLE s(r INT REFERENCES r ON DELETE CASCADE, note TEXT DEFAULT 'n' COLLATE NOCASE, x REAL, PRIMARY KEY(r, "
+    "note));"
     "CREATE TABLE log(what, at DEFAULT (abs(-1)));"
     "CREATE INDEX r_b ON r(b DESC, c); CREATE INDEX s_x ON s(x) WHERE x IS NOT NULL; CREATE INDEX s_e ON s(x * 2);"
     "CREATE VIEW v AS SELECT r.a, s.note FROM r JOIN s ON s.r = r.a;"

@@ -67,7 +67,8 @@ static void lies_end_in_errors_and_never_in_a_crash(void **state)
     run(s, "CREATE INDEX r_b ON r(b DESC)");
     for (int i = 0; i < 50; i++) {
         char sql[200];
-        snprintf(sql, sizeof sql, "INSERT INTO r VALUES(%d, %d, 'text %d'); INSERT INTO s(r) VALUES(%d)", i, i % 9, i, i);
+        snprintf(sql, sizeof sql, "INSERT INTO r VALUES(%d, %d, 'text %d'); INSERT INTO s(r) VALUES(%d)", i, i % 9, i,
+                 i);
         run(s, sql);
     }
     sc_sql_session_free(s);
@@ -106,8 +107,8 @@ static void lies_end_in_errors_and_never_in_a_crash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(another_tables_row_and_an_index_entry_without_its_row_are_refused, fixture_setup,
-                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(another_tables_row_and_an_index_entry_without_its_row_are_refused,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(lies_end_in_errors_and_never_in_a_crash, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
