@@ -1,6 +1,7 @@
 /* securecloud-sql: CascaDB's own shell, with an identity instead of a user name and password. */
-#include "cascadb/shell_output.h"
 #include "service/db.h"
+#include "shell/output.h"
+#include "slt/main.h"
 #include "sql/lex.h"
 
 #include <getopt.h>
@@ -342,6 +343,8 @@ int main(int argc, char **argv)
     struct shell sh = {0};
     struct sc_diag diag = {0};
     SC_CLEANUP(sc_identity_freep) struct sc_identity *id = NULL;
+    if (argc > 1 && strcmp(argv[1], "--slt") == 0)
+        return sc_slt_main(argc - 1, argv + 1);
     const int code = arguments_parse(argc, argv, &a);
     if (code >= 0)
         return code;

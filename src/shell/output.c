@@ -1,4 +1,4 @@
-#include "cascadb/shell_output.h"
+#include "shell/output.h"
 
 #include <inttypes.h>
 

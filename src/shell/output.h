@@ -1,6 +1,6 @@
-/* cascadb/shell_output.h - how the shell shows rows: as a table, as CSV (RFC 4180) or as JSON. */
-#ifndef SC_CASCADB_SHELL_OUTPUT_H
-#define SC_CASCADB_SHELL_OUTPUT_H
+/* shell/output.h - how the shell shows rows: as a table, as CSV (RFC 4180) or as JSON. */
+#ifndef SC_SHELL_OUTPUT_H
+#define SC_SHELL_OUTPUT_H
 
 #include "base/bytes.h"
 
