@@ -25,7 +25,6 @@ static const struct gauge gauges[] = {
     GAUGE(log_bytes, "Bytes in write-ahead logs"),
     GAUGE(memtable_bytes, "Bytes in memory not yet in tables"),
     GAUGE(cache_bytes, "Bytes in the block cache"),
-    GAUGE(index_bytes, "Bytes of table indexes in memory"),
     GAUGE(commit_count, "Commits since start"),
     GAUGE(sync_count, "Syncs of the log since start"),
     GAUGE(flush_count, "Memtables written since start"),

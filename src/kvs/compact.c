@@ -127,13 +127,11 @@ struct output {
     struct sc_kvs *kvs;
     struct kvs_table_list *tables;
     struct kvs_table_builder *builder; /* NULL between tables */
-    struct sc_buf key;                 /* last one added */
 };
 
 static void output_deinit(struct output *o)
 {
     kvs_table_builder_free(o->builder);
-    sc_buf_deinit(&o->key);
 }
 
 static sc_err output_close(struct output *o, struct sc_diag *diag)
@@ -152,13 +150,10 @@ static sc_err output_close(struct output *o, struct sc_diag *diag)
 static sc_err output_add(struct output *o, const struct kvs_entry *e, struct sc_diag *diag)
 {
     if (o->builder != NULL && kvs_table_builder_size(o->builder) >= kvs_table_size_target(o->kvs) &&
-        !sc_slice_eq(e->key, sc_buf_slice(&o->key)))
+        !sc_slice_eq(e->key, kvs_table_builder_last_key(o->builder)))
         SC_TRY(output_close(o, diag));
     if (o->builder == NULL)
         SC_TRY(kvs_table_builder_new(&o->kvs->io, o->kvs->block_size, &o->builder));
-    sc_buf_reset(&o->key);
-    sc_buf_put_bytes(&o->key, e->key);
-    SC_TRY(sc_buf_status(&o->key));
     return kvs_table_builder_add(o->builder, e);
 }
 
@@ -321,8 +316,10 @@ static sc_err merge_run(struct sc_kvs *kvs, struct merge *m, struct keeper *keep
     for (uint64_t n = 1; (c = merge_first(m)) != NULL; n++) {
         bool stays;
         SC_TRY(keep(keeper, &c->entry, &stays));
-        if (stays)
+        if (stays) {
+            c->entry.value = c->ops->value(c);
             SC_TRY(output_add(&output, &c->entry, diag));
+        }
         SC_TRY(c->ops->next(c, diag));
         if ((n & FLUSH_CHECK_MASK) != 0)
             continue;

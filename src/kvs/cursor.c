@@ -90,6 +90,21 @@ static sc_err mem_prev(struct kvs_cursor *base, struct sc_diag *diag)
     return mem_seek_lt(base, base->entry.key, diag);
 }
 
+static struct sc_slice mem_value(struct kvs_cursor *base)
+{
+    return base->entry.value;
+}
+
+static struct sc_slice mem_value_part(struct kvs_cursor *base, size_t offset, size_t size)
+{
+    return (struct sc_slice){base->entry.value.ptr + offset, size};
+}
+
+static size_t mem_value_size(struct kvs_cursor *base)
+{
+    return base->entry.value.size;
+}
+
 static void mem_free(struct kvs_cursor *base)
 {
     free(base);
@@ -101,6 +116,9 @@ static const struct kvs_cursor_ops mem_ops = {
     .seek_last = mem_seek_last,
     .next = mem_next,
     .prev = mem_prev,
+    .value = mem_value,
+    .value_part = mem_value_part,
+    .value_size = mem_value_size,
     .free = mem_free,
 };
 
@@ -124,36 +142,58 @@ struct run_cursor {
     size_t table_count;
     enum kvs_run_mode mode;
     enum place place;
-    size_t table_index; /* these four: while PLACE_AT */
+    size_t table_index; /* these five: while PLACE_AT */
+    struct kvs_table_index *index;
     uint32_t block_index;
     size_t entry_index;
     struct kvs_block *block;
-    struct sc_buf key; /* a copy of the key that is being left: its block may go */
+    struct kvs_scratch scratch; /* of block */
+    struct sc_buf key;          /* a copy of the key that is being left: its block may go */
 };
 
 static void leave(struct run_cursor *c, enum place place)
 {
     kvs_block_unref(c->block);
+    kvs_table_index_unref(c->index);
     c->block = NULL;
+    c->index = NULL;
     c->place = place;
     c->base.valid = false;
 }
 
-static sc_err enter_block(struct run_cursor *c, size_t table_index, uint32_t block_index, struct sc_diag *diag)
+/* c->index becomes that of the table. */
+static sc_err enter_table(struct run_cursor *c, size_t table_index, struct sc_diag *diag)
+{
+    struct kvs_table_index *index;
+    if (c->index != NULL && c->place == PLACE_AT && c->table_index == table_index)
+        return SC_OK;
+    SC_TRY(kvs_table_index(c->tables[table_index], &index, diag));
+    leave(c, c->place);
+    c->index = index;
+    c->table_index = table_index;
+    return SC_OK;
+}
+
+/* Of the table that was entered. */
+static sc_err enter_block(struct run_cursor *c, uint32_t block_index, struct sc_diag *diag)
 {
     struct kvs_block *b;
-    SC_TRY(kvs_table_block(c->tables[table_index], block_index, c->mode == KVS_RUN_READ, &b, diag));
+    if (c->block != NULL && c->block_index == block_index) {
+        c->place = PLACE_AT;
+        return SC_OK;
+    }
+    SC_TRY(kvs_table_block(c->tables[c->table_index], c->index, block_index, c->mode == KVS_RUN_READ, &b, diag));
     kvs_block_unref(c->block);
     c->block = b;
-    c->table_index = table_index;
     c->block_index = block_index;
+    SC_TRY(b->ops->enter(b, &c->scratch));
     c->place = PLACE_AT;
     return SC_OK;
 }
 
 static void show(struct run_cursor *c)
 {
-    kvs_block_entry(c->block, c->entry_index, &c->base.entry);
+    c->block->ops->head(c->block, c->entry_index, &c->scratch, &c->base.entry);
 }
 
 /* ---- entry by entry ---- */
@@ -164,7 +204,8 @@ static sc_err enter_first(struct run_cursor *c, size_t table_index, struct sc_di
         leave(c, PLACE_AFTER);
         return SC_OK;
     }
-    SC_TRY(enter_block(c, table_index, 0, diag));
+    SC_TRY(enter_table(c, table_index, diag));
+    SC_TRY(enter_block(c, 0, diag));
     c->entry_index = 0;
     show(c);
     return SC_OK;
@@ -172,10 +213,9 @@ static sc_err enter_first(struct run_cursor *c, size_t table_index, struct sc_di
 
 static sc_err enter_last(struct run_cursor *c, size_t table_index, struct sc_diag *diag)
 {
-    const struct kvs_table_index *index;
-    SC_TRY(kvs_table_index(c->tables[table_index], &index, diag));
-    SC_TRY(enter_block(c, table_index, index->block_count - 1, diag));
-    c->entry_index = kvs_block_count(c->block) - 1;
+    SC_TRY(enter_table(c, table_index, diag));
+    SC_TRY(enter_block(c, c->index->block_count - 1, diag));
+    c->entry_index = c->block->count - 1;
     show(c);
     return SC_OK;
 }
@@ -184,12 +224,12 @@ static sc_err step_forward(struct run_cursor *c, struct sc_diag *diag)
 {
     if (c->place != PLACE_AT)
         return c->place == PLACE_BEFORE ? enter_first(c, 0, diag) : SC_OK;
-    if (++c->entry_index == kvs_block_count(c->block)) {
-        const struct kvs_table_index *index;
-        SC_TRY(kvs_table_index(c->tables[c->table_index], &index, diag));
-        if (c->block_index + 1 == index->block_count)
+    if (c->entry_index + 1 < c->block->count) {
+        c->entry_index++;
+    } else {
+        if (c->block_index + 1 == c->index->block_count)
             return enter_first(c, c->table_index + 1, diag);
-        SC_TRY(enter_block(c, c->table_index, c->block_index + 1, diag));
+        SC_TRY(enter_block(c, c->block_index + 1, diag));
         c->entry_index = 0;
     }
     show(c);
@@ -206,8 +246,8 @@ static sc_err step_back(struct run_cursor *c, struct sc_diag *diag)
     if (c->entry_index != 0) {
         c->entry_index--;
     } else if (c->block_index != 0) {
-        SC_TRY(enter_block(c, c->table_index, c->block_index - 1, diag));
-        c->entry_index = kvs_block_count(c->block) - 1;
+        SC_TRY(enter_block(c, c->block_index - 1, diag));
+        c->entry_index = c->block->count - 1;
     } else if (c->table_index != 0) {
         return enter_last(c, c->table_index - 1, diag);
     } else {
@@ -218,10 +258,10 @@ static sc_err step_back(struct run_cursor *c, struct sc_diag *diag)
     return SC_OK;
 }
 
-/* To the first entry >= (key, seq). */
-static sc_err entry_seek(struct run_cursor *c, struct sc_slice key, uint64_t seq, struct sc_diag *diag)
+/* First table whose largest key is >= key. */
+static size_t table_seek(const struct run_cursor *c, struct sc_slice key)
 {
-    size_t lo = 0, hi = c->table_count; /* first table whose largest key is >= key */
+    size_t lo = 0, hi = c->table_count;
     while (lo < hi) {
         const size_t mid = lo + (hi - lo) / 2;
         if (sc_slice_cmp(kvs_table_meta(c->tables[mid])->largest, key) < 0)
@@ -229,18 +269,24 @@ static sc_err entry_seek(struct run_cursor *c, struct sc_slice key, uint64_t seq
         else
             hi = mid;
     }
-    if (lo == c->table_count) {
+    return lo;
+}
+
+/* To the first entry >= (key, seq). */
+static sc_err entry_seek(struct run_cursor *c, struct sc_slice key, uint64_t seq, struct sc_diag *diag)
+{
+    const size_t at = table_seek(c, key);
+    if (at == c->table_count) {
         leave(c, PLACE_AFTER);
         return SC_OK;
     }
-    const struct kvs_table_index *index;
-    SC_TRY(kvs_table_index(c->tables[lo], &index, diag));
-    const uint32_t block_index = kvs_table_index_seek(index, key);
-    if (block_index == index->block_count)
-        return enter_first(c, lo + 1, diag);
-    SC_TRY(enter_block(c, lo, block_index, diag));
-    c->entry_index = kvs_block_seek(c->block, key, seq);
-    if (c->entry_index == kvs_block_count(c->block)) {
+    SC_TRY(enter_table(c, at, diag));
+    const uint32_t block_index = kvs_table_index_seek(c->index, key);
+    if (block_index == c->index->block_count)
+        return enter_first(c, at + 1, diag);
+    SC_TRY(enter_block(c, block_index, diag));
+    c->entry_index = c->block->ops->seek(c->block, key, seq);
+    if (c->entry_index == c->block->count) {
         c->entry_index--; /* the last one is below: the next is it */
         return step_forward(c, diag);
     }
@@ -319,7 +365,7 @@ static sc_err run_next(struct kvs_cursor *base, struct sc_diag *diag)
 {
     struct run_cursor *c = (struct run_cursor *)base;
     base->valid = false;
-    if (c->mode == KVS_RUN_MERGE) {
+    if (c->mode == KVS_RUN_MERGE || (c->block->distinct && c->entry_index + 1 < c->block->count)) {
         SC_TRY(step_forward(c, diag));
     } else {
         SC_TRY(key_copy(c));
@@ -340,10 +386,30 @@ static sc_err run_prev(struct kvs_cursor *base, struct sc_diag *diag)
     return run_settle_back(c, diag);
 }
 
+static struct sc_slice run_value(struct kvs_cursor *base)
+{
+    struct run_cursor *c = (struct run_cursor *)base;
+    return base->entry.is_put ? c->block->ops->value(c->block, c->entry_index, &c->scratch) : SC_SLICE_EMPTY;
+}
+
+static struct sc_slice run_value_part(struct kvs_cursor *base, size_t offset, size_t size)
+{
+    struct run_cursor *c = (struct run_cursor *)base;
+    return c->block->ops->value_part(c->block, c->entry_index, offset, size, &c->scratch);
+}
+
+static size_t run_value_size(struct kvs_cursor *base)
+{
+    struct run_cursor *c = (struct run_cursor *)base;
+    return c->block->ops->value_size(c->block, c->entry_index);
+}
+
 static void run_free(struct kvs_cursor *base)
 {
     struct run_cursor *c = (struct run_cursor *)base;
     kvs_block_unref(c->block);
+    kvs_table_index_unref(c->index);
+    kvs_scratch_deinit(&c->scratch);
     sc_buf_deinit(&c->key);
     free(c);
 }
@@ -354,6 +420,9 @@ static const struct kvs_cursor_ops run_ops = {
     .seek_last = run_seek_last,
     .next = run_next,
     .prev = run_prev,
+    .value = run_value,
+    .value_part = run_value_part,
+    .value_size = run_value_size,
     .free = run_free,
 };
 

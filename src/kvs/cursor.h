@@ -1,10 +1,12 @@
 /* kvs/cursor.h - one sorted source (a memtable, or a run of disjoint tables) as a sequence of *keys*: each with its
  * newest version not newer than the cursor's seq; keys without one are skipped, deletions are shown.
  *
- * Belongs to one thread.  The entry borrows from the source and lives until the cursor moves. */
+ * Belongs to one thread.  The entry's key borrows from the cursor and lives until it moves; its value is not set, but
+ * asked for: most keys that a merge passes need none. */
 #ifndef SC_KVS_CURSOR_H
 #define SC_KVS_CURSOR_H
 
+#include "kvs/block.h"
 #include "kvs/memtable.h"
 #include "kvs/version.h"
 
@@ -15,6 +17,10 @@ struct kvs_cursor_ops {
     sc_err (*seek_last)(struct kvs_cursor *c, struct sc_diag *diag);
     sc_err (*next)(struct kvs_cursor *c, struct sc_diag *diag);
     sc_err (*prev)(struct kvs_cursor *c, struct sc_diag *diag);
+    /* Of the present entry, which is a put (value() of a deletion is empty); borrowed until the cursor moves. */
+    struct sc_slice (*value)(struct kvs_cursor *c);
+    struct sc_slice (*value_part)(struct kvs_cursor *c, size_t offset, size_t size);
+    size_t (*value_size)(struct kvs_cursor *c);
     void (*free)(struct kvs_cursor *c);
 };
 struct kvs_cursor {
@@ -22,7 +28,7 @@ struct kvs_cursor {
     uint64_t seq;
     bool live;  /* the source changes under the cursor (a transaction's own writes): it is sought anew at each move */
     bool valid;
-    struct kvs_entry entry; /* while valid */
+    struct kvs_entry entry; /* while valid; without its value */
 };
 void kvs_cursor_free(struct kvs_cursor *c); /* NULL is fine */
 

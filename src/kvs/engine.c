@@ -179,11 +179,11 @@ sc_err sc_kvs_get(struct sc_kvs *kvs, const struct sc_kvs_snapshot *snap, struct
                   struct sc_diag *diag)
 {
     SC_TRY(kvs_key_check(key));
-    uint64_t seq, found_seq;
-    bool found, is_put;
+    uint64_t seq;
+    struct kvs_found found;
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, &seq);
-    SC_TRY(kvs_view_get(view, key, snap != NULL ? snap->seq : seq, &found, &is_put, &found_seq, value_out, diag));
-    return found && is_put ? SC_OK : SC_E_NOT_FOUND;
+    SC_TRY(kvs_view_get(view, key, snap != NULL ? snap->seq : seq, &found, value_out, diag));
+    return found.any && found.is_put ? SC_OK : SC_E_NOT_FOUND;
 }
 
 /* ---- maintenance ---- */
@@ -200,8 +200,6 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out)
     for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
         out->table_count += view->version->levels[l].count;
         out->table_bytes += view->version->levels[l].size;
-        for (size_t i = 0; i < view->version->levels[l].count; i++)
-            out->index_bytes += kvs_table_index_memory(view->version->levels[l].tables[i]);
     }
     out->memtable_bytes = memory_of(view->mem) + memory_of(view->imm);
     out->cache_bytes = kvs_cache_size(kvs->cache);

@@ -71,8 +71,8 @@ void kvs_view_unrefp(struct kvs_view **v);
 /* The present view (a reference) and what is visible in it, at one moment.  seq_out may be NULL. */
 struct kvs_view *kvs_view_now(struct sc_kvs *kvs, uint64_t *seq_out);
 /* The newest version of key not newer than seq.  value_out may be NULL; appended to if found and a put. */
-sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, bool *found_out, bool *is_put_out,
-                    uint64_t *seq_out, struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, struct kvs_found *found,
+                    struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
 /* Whether a version of key newer than seq exists: what first-committer-wins asks. */
 sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t seq, bool *changed_out,
                               struct sc_diag *diag) SC_MUST_CHECK;

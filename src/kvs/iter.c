@@ -14,8 +14,10 @@ struct sc_kvs_iter {
     struct kvs_cursor **cursors; /* newest first */
     struct sc_buf lower, upper;
     bool valid, forward;
-    const struct kvs_cursor *current;
-    struct sc_buf key; /* the key being left, plus room for the zero */
+    struct kvs_cursor *current;
+    const struct kvs_cursor *rival; /* the next in line after current, NULL: none; see alone */
+    bool alone;                     /* no other source stands at current's key, nor changes meanwhile */
+    struct sc_buf key;              /* the key being left, plus room for the zero */
 };
 
 void sc_kvs_iter_free(struct sc_kvs_iter *it)
@@ -38,30 +40,51 @@ static void iter_freep(struct sc_kvs_iter **it)
     sc_kvs_iter_free(*it);
 }
 
+static bool table_meets(const struct kvs_table *t, struct sc_slice lower, struct sc_slice upper)
+{
+    const struct kvs_table_meta *m = kvs_table_meta(t);
+    return sc_slice_cmp(m->largest, lower) >= 0 && (upper.size == 0 || sc_slice_cmp(m->smallest, upper) < 0);
+}
+
+static sc_err cursor_add_memtable(struct sc_kvs_iter *it, const struct kvs_memtable *mt, uint64_t seq, bool live)
+{
+    if (mt == NULL || (!live && kvs_memtable_count(mt) == 0)) /* what comes later is newer than we see */
+        return SC_OK;
+    SC_TRY(kvs_cursor_memtable(mt, seq, live, &it->cursors[it->cursor_count]));
+    it->cursor_count++;
+    return SC_OK;
+}
+
+static sc_err cursor_add_run(struct sc_kvs_iter *it, struct kvs_table *const *tables, size_t count, uint64_t seq)
+{
+    if (count == 0)
+        return SC_OK;
+    SC_TRY(kvs_cursor_run(tables, count, seq, KVS_RUN_READ, &it->cursors[it->cursor_count]));
+    it->cursor_count++;
+    return SC_OK;
+}
+
+/* Only what meets the range is asked at all. */
 static sc_err cursors_make(struct sc_kvs_iter *it, uint64_t seq)
 {
     const struct kvs_version *v = it->view->version;
+    const struct sc_slice lower = sc_buf_slice(&it->lower), upper = sc_buf_slice(&it->upper);
     it->cursors = calloc(3 + v->levels[0].count + KVS_LEVEL_COUNT, sizeof(struct kvs_cursor *));
     if (it->cursors == NULL)
         return SC_E_NOMEM;
-    if (it->own != NULL) {
-        SC_TRY(kvs_cursor_memtable(it->own, KVS_SEQ_MAX, true, &it->cursors[it->cursor_count]));
-        it->cursor_count++;
-    }
-    SC_TRY(kvs_cursor_memtable(it->view->mem, seq, false, &it->cursors[it->cursor_count]));
-    it->cursor_count++;
-    if (it->view->imm != NULL) {
-        SC_TRY(kvs_cursor_memtable(it->view->imm, seq, false, &it->cursors[it->cursor_count]));
-        it->cursor_count++;
-    }
-    for (size_t i = v->levels[0].count; i-- > 0; it->cursor_count++)
-        SC_TRY(kvs_cursor_run(&v->levels[0].tables[i], 1, seq, KVS_RUN_READ, &it->cursors[it->cursor_count]));
+    SC_TRY(cursor_add_memtable(it, it->own, KVS_SEQ_MAX, true));
+    SC_TRY(cursor_add_memtable(it, it->view->mem, seq, false));
+    SC_TRY(cursor_add_memtable(it, it->view->imm, seq, false));
+    for (size_t i = v->levels[0].count; i-- > 0;)
+        if (table_meets(v->levels[0].tables[i], lower, upper))
+            SC_TRY(cursor_add_run(it, &v->levels[0].tables[i], 1, seq));
     for (size_t l = 1; l < KVS_LEVEL_COUNT; l++) {
-        if (v->levels[l].count == 0)
-            continue;
-        SC_TRY(
-            kvs_cursor_run(v->levels[l].tables, v->levels[l].count, seq, KVS_RUN_READ, &it->cursors[it->cursor_count]));
-        it->cursor_count++;
+        const struct kvs_level *level = &v->levels[l];
+        const size_t first = kvs_level_seek(level, lower);
+        size_t end = first;
+        while (end < level->count && table_meets(level->tables[end], lower, upper))
+            end++;
+        SC_TRY(cursor_add_run(it, level->tables + first, end - first, seq));
     }
     return SC_OK;
 }
@@ -98,18 +121,29 @@ sc_err sc_kvs_iter_new(struct sc_kvs *kvs, const struct sc_kvs_snapshot *snap, c
 
 /* ---- choosing ---- */
 
-static const struct kvs_cursor *extreme(const struct sc_kvs_iter *it)
+/* Finds current and rival. */
+static void choose(struct sc_kvs_iter *it)
 {
-    const struct kvs_cursor *best = NULL;
+    struct kvs_cursor *best = NULL, *second = NULL;
+    bool tie = false;
     for (size_t i = 0; i < it->cursor_count; i++) {
-        const struct kvs_cursor *c = it->cursors[i];
+        struct kvs_cursor *c = it->cursors[i];
         if (!c->valid)
             continue;
         const int cmp = best != NULL ? sc_slice_cmp(c->entry.key, best->entry.key) : -1;
-        if (best == NULL || (it->forward ? cmp < 0 : cmp > 0)) /* equal: the newer source stays */
+        if (best == NULL || (it->forward ? cmp < 0 : cmp > 0)) { /* equal: the newer source stays */
+            second = best;
             best = c;
+            tie = false;
+        } else if (cmp == 0) {
+            tie = true;
+        } else if (second == NULL || (sc_slice_cmp(c->entry.key, second->entry.key) < 0) == it->forward) {
+            second = c;
+        }
     }
-    return best;
+    it->current = best;
+    it->rival = second;
+    it->alone = !tie && it->cursor_count != 0 && !it->cursors[0]->live;
 }
 
 static bool within(const struct sc_kvs_iter *it, struct sc_slice key)
@@ -140,14 +174,30 @@ static sc_err move_past(struct sc_kvs_iter *it, struct sc_diag *diag)
 
 static sc_err settle(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag)
 {
-    const struct kvs_cursor *c;
-    while ((c = extreme(it)) != NULL && within(it, c->entry.key) && !c->entry.is_put) {
-        SC_TRY(leaving_key(it, c->entry.key));
+    for (choose(it); it->current != NULL && within(it, it->current->entry.key) && !it->current->entry.is_put;
+         choose(it)) {
+        SC_TRY(leaving_key(it, it->current->entry.key));
         SC_TRY(move_past(it, diag));
     }
-    it->valid = c != NULL && within(it, c->entry.key);
-    it->current = c;
+    it->valid = it->current != NULL && within(it, it->current->entry.key);
     *valid_out = it->valid;
+    return SC_OK;
+}
+
+/* While one source alone leads, only it moves.  *done_out = false: it is overtaken or at a deletion, settle() must
+ * look. */
+static sc_err run_ahead(struct sc_kvs_iter *it, bool *done_out, struct sc_diag *diag)
+{
+    struct kvs_cursor *c = it->current;
+    it->valid = false;
+    SC_TRY(it->forward ? c->ops->next(c, diag) : c->ops->prev(c, diag));
+    if (c->valid && c->entry.is_put && it->rival != NULL) {
+        const int cmp = sc_slice_cmp(c->entry.key, it->rival->entry.key);
+        *done_out = it->forward ? cmp < 0 : cmp > 0;
+    } else {
+        *done_out = c->valid && c->entry.is_put;
+    }
+    it->valid = *done_out && within(it, c->entry.key);
     return SC_OK;
 }
 
@@ -223,6 +273,12 @@ static sc_err seek_live(struct sc_kvs_iter *it, struct sc_diag *diag)
 sc_err sc_kvs_iter_next(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag)
 {
     SC_ASSERT(it->valid);
+    if (it->alone && it->forward) {
+        bool done;
+        SC_TRY(run_ahead(it, &done, diag));
+        *valid_out = it->valid;
+        return done ? SC_OK : settle(it, valid_out, diag);
+    }
     SC_TRY(leaving_key(it, it->current->entry.key));
     it->valid = false;
     if (!it->forward) {
@@ -239,6 +295,12 @@ sc_err sc_kvs_iter_next(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag 
 sc_err sc_kvs_iter_prev(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag)
 {
     SC_ASSERT(it->valid);
+    if (it->alone && !it->forward) {
+        bool done;
+        SC_TRY(run_ahead(it, &done, diag));
+        *valid_out = it->valid;
+        return done ? SC_OK : settle(it, valid_out, diag);
+    }
     SC_TRY(leaving_key(it, it->current->entry.key));
     it->valid = false;
     if (it->forward) {
@@ -256,8 +318,20 @@ struct sc_slice sc_kvs_iter_key(const struct sc_kvs_iter *it)
     return it->current->entry.key;
 }
 
-struct sc_slice sc_kvs_iter_value(const struct sc_kvs_iter *it)
+struct sc_slice sc_kvs_iter_value(struct sc_kvs_iter *it)
 {
     SC_ASSERT(it->valid);
-    return it->current->entry.value;
+    return it->current->ops->value(it->current);
+}
+
+struct sc_slice sc_kvs_iter_value_part(struct sc_kvs_iter *it, size_t offset, size_t size)
+{
+    SC_ASSERT(it->valid);
+    return it->current->ops->value_part(it->current, offset, size);
+}
+
+size_t sc_kvs_iter_value_size(struct sc_kvs_iter *it)
+{
+    SC_ASSERT(it->valid);
+    return it->current->ops->value_size(it->current);
 }

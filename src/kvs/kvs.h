@@ -74,7 +74,11 @@ sc_err sc_kvs_iter_next(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag 
 sc_err sc_kvs_iter_prev(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag) SC_MUST_CHECK;
 /* Of the current entry; borrowed until the iterator moves.  The iterator must be valid. */
 struct sc_slice sc_kvs_iter_key(const struct sc_kvs_iter *it);
-struct sc_slice sc_kvs_iter_value(const struct sc_kvs_iter *it);
+struct sc_slice sc_kvs_iter_value(struct sc_kvs_iter *it);
+/* Bytes [offset, offset + size) of the current value, which must have them; borrowed until the iterator moves or is
+ * asked for another part.  Of a block that is stored column-wise only the 8-byte words concerned are decoded. */
+struct sc_slice sc_kvs_iter_value_part(struct sc_kvs_iter *it, size_t offset, size_t size);
+size_t sc_kvs_iter_value_size(struct sc_kvs_iter *it);
 
 /* ---- transactions ----
  * A transaction reads its own writes over one snapshot.  It is atomic; commit fails with SC_E_CONFLICT (and changes
@@ -99,8 +103,8 @@ void sc_kvs_txn_abort(struct sc_kvs_txn *txn); /* NULL is fine */
 
 /* ---- maintenance ---- */
 struct sc_kvs_stats {
-    /* index_bytes: tables' indexes and filters in memory; block_reads: blocks read from the store by readers */
-    uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes, index_bytes;
+    /* cache_bytes: blocks, indexes and filters; block_reads: of those, reads from the store by readers */
+    uint64_t table_count, table_bytes, log_bytes, memtable_bytes, cache_bytes;
     uint64_t commit_count, sync_count, flush_count, compaction_count;
     uint64_t block_reads, cache_hits, bytes_written;
     uint64_t epoch, counter;

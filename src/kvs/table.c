@@ -15,11 +15,11 @@ struct kvs_table {
     struct kvs_garbage *garbage;
     struct kvs_table_meta meta;
     struct sc_buf keys;   /* meta's */
-    pthread_mutex_t lock; /* guards aead and the loading of index */
-    struct sc_aead *aead;
-    atomic_bool loaded;
-    struct kvs_table_index index; /* immutable once loaded */
+    pthread_mutex_t lock; /* guards aead */
+    struct sc_aead *aead; /* made at first use */
 };
+
+#define PART_INDEX UINT32_MAX /* the cache's name for the index; blocks have their number */
 
 static _Atomic uint64_t next_number = 1;
 
@@ -62,7 +62,6 @@ void kvs_table_unref(struct kvs_table *t)
     if (atomic_load(&t->obsolete))
         kvs_garbage_add(t->garbage, &t->meta.id);
     sc_aead_free(t->aead);
-    kvs_table_index_deinit(&t->index);
     sc_buf_deinit(&t->keys);
     pthread_mutex_destroy(&t->lock);
     free(t);
@@ -78,14 +77,7 @@ void kvs_table_obsolete(struct kvs_table *t)
     atomic_store(&t->obsolete, true);
 }
 
-size_t kvs_table_index_memory(struct kvs_table *t)
-{
-    if (!atomic_load_explicit(&t->loaded, memory_order_acquire))
-        return 0;
-    return t->index.plain.capacity + t->index.block_count * sizeof(struct kvs_block_ref);
-}
-
-/* Reads [offset, offset + stored_size) and opens it in place.  Caller holds t->lock when t->aead may be shared. */
+/* Opens [offset, offset + size), read into bytes, in place. */
 static sc_err chunk_open(struct kvs_table *t, uint32_t nonce_prefix, uint64_t nonce_count, uint64_t offset,
                          const uint8_t tag[static SC_TAG_SIZE], uint8_t *bytes, size_t size, struct sc_diag *diag)
 {
@@ -93,8 +85,11 @@ static sc_err chunk_open(struct kvs_table *t, uint32_t nonce_prefix, uint64_t no
     uint8_t header[KVS_HEADER_SIZE];
     kvs_header_make(header, KVS_MAGIC_TABLE);
     sc_nonce_make(nonce, nonce_prefix, nonce_count);
-    const sc_err err =
-        sc_aead_open(t->aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(bytes, size), tag, bytes);
+    pthread_mutex_lock(&t->lock);
+    sc_err err = t->aead != NULL ? SC_OK : kvs_io_aead(t->io, KVS_TABLE_PURPOSE, &t->meta.id, &t->aead);
+    if (err == SC_OK)
+        err = sc_aead_open(t->aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(bytes, size), tag, bytes);
+    pthread_mutex_unlock(&t->lock);
     return err == SC_E_AUTH ? kvs_io_not_ours(diag, &t->meta.id, offset, size, "not authentic") : err;
 }
 
@@ -121,11 +116,8 @@ static sc_err header_check(struct kvs_table *t, struct sc_diag *diag)
     return SC_OK;
 }
 
-/* Caller holds t->lock. */
-static sc_err index_read(struct kvs_table *t, struct kvs_table_index *out, struct sc_diag *diag)
+static sc_err index_read(struct kvs_table *t, struct kvs_table_index **out, struct sc_diag *diag)
 {
-    if (t->aead == NULL)
-        SC_TRY(kvs_io_aead(t->io, KVS_TABLE_PURPOSE, &t->meta.id, &t->aead));
     SC_TRY(header_check(t, diag));
     SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
     const uint64_t offset = t->meta.size - t->meta.index_size;
@@ -138,20 +130,14 @@ static sc_err index_read(struct kvs_table *t, struct kvs_table_index *out, struc
     return err == SC_E_MALFORMED ? malformed(t, offset, t->meta.index_size, diag) : err;
 }
 
-sc_err kvs_table_index(struct kvs_table *t, const struct kvs_table_index **out, struct sc_diag *diag)
+sc_err kvs_table_index(struct kvs_table *t, struct kvs_table_index **out, struct sc_diag *diag)
 {
-    sc_err err = SC_OK;
-    if (!atomic_load_explicit(&t->loaded, memory_order_acquire)) {
-        pthread_mutex_lock(&t->lock);
-        if (!atomic_load(&t->loaded)) {
-            err = index_read(t, &t->index, diag);
-            atomic_store_explicit(&t->loaded, err == SC_OK, memory_order_release);
-        }
-        pthread_mutex_unlock(&t->lock);
-    }
-    if (err == SC_OK)
-        *out = &t->index;
-    return err;
+    *out = (struct kvs_table_index *)kvs_cache_get(t->cache, t->number, PART_INDEX);
+    if (*out != NULL)
+        return SC_OK;
+    SC_TRY(index_read(t, out, diag));
+    kvs_cache_put(t->cache, t->number, PART_INDEX, &(*out)->cached);
+    return SC_OK;
 }
 
 /* Reads and decodes one block from the store. */
@@ -164,79 +150,69 @@ static sc_err block_read(struct kvs_table *t, const struct kvs_table_index *inde
     if (p == NULL)
         return sc_buf_status(&stored);
     SC_TRY(kvs_io_get(t->io, &t->meta.id, ref->offset, ref->stored_size, p, diag));
-    pthread_mutex_lock(&t->lock);
-    sc_err err = chunk_open(t, KVS_TABLE_NONCE_BLOCK, block_index, ref->offset, ref->tag, p, ref->stored_size, diag);
-    pthread_mutex_unlock(&t->lock);
-    SC_TRY(err);
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
-    err = kvs_table_block_decode(ref, &stored, &plain);
-    if (err == SC_OK)
-        err = kvs_block_parse(&plain, out);
+    SC_TRY(chunk_open(t, KVS_TABLE_NONCE_BLOCK, block_index, ref->offset, ref->tag, p, ref->stored_size, diag));
+    const sc_err err = kvs_table_block_parse(ref, &stored, out);
     return err == SC_E_MALFORMED ? malformed(t, ref->offset, ref->stored_size, diag) : err;
 }
 
-sc_err kvs_table_block(struct kvs_table *t, uint32_t block_index, bool fill, struct kvs_block **out,
-                       struct sc_diag *diag)
+sc_err kvs_table_block(struct kvs_table *t, const struct kvs_table_index *index, uint32_t block_index, bool fill,
+                       struct kvs_block **out, struct sc_diag *diag)
 {
-    const struct kvs_table_index *index;
-    SC_TRY(kvs_table_index(t, &index, diag));
     SC_ASSERT(block_index < index->block_count);
-    struct kvs_block *b = kvs_cache_get(t->cache, t->number, block_index);
-    if (b == NULL) {
-        SC_TRY(block_read(t, index, block_index, &b, diag));
-        if (fill)
-            kvs_cache_put(t->cache, t->number, block_index, b);
-    }
-    *out = b;
+    *out = (struct kvs_block *)kvs_cache_get(t->cache, t->number, block_index);
+    if (*out != NULL)
+        return SC_OK;
+    SC_TRY(block_read(t, index, block_index, out, diag));
+    if (fill)
+        kvs_cache_put(t->cache, t->number, block_index, &(*out)->cached);
     return SC_OK;
 }
 
-/* The first entry >= (key, seq) from block `at` on. */
-static sc_err entry_seek(struct kvs_table *t, const struct kvs_table_index *index, struct sc_slice key, uint64_t seq,
-                         struct kvs_block **block_out, struct kvs_entry *e, struct sc_diag *diag)
+static sc_err value_append(const struct kvs_block *b, size_t i, struct sc_buf *value_out)
 {
-    for (uint32_t at = kvs_table_index_seek(index, key); at < index->block_count; at++) {
-        struct kvs_block *b;
-        SC_TRY(kvs_table_block(t, at, true, &b, diag));
-        const size_t i = kvs_block_seek(b, key, seq);
-        if (i < kvs_block_count(b)) {
-            kvs_block_entry(b, i, e);
-            *block_out = b;
-            return SC_OK;
-        }
-        kvs_block_unref(b); /* versions newer than seq filled it: on to the next */
-    }
-    *block_out = NULL;
-    return SC_OK;
+    const size_t size = b->ops->value_size(b, i);
+    uint8_t *p = sc_buf_extend(value_out, size);
+    if (p != NULL && size != 0)
+        b->ops->value_copy(b, i, p);
+    return sc_buf_status(value_out);
 }
 
-sc_err kvs_table_get(struct kvs_table *t, struct sc_slice key, uint64_t seq, bool *found_out, bool *is_put_out,
-                     uint64_t *seq_out, struct sc_buf *value_out, struct sc_diag *diag)
+/* *done_out: entry (key, <= seq) is in this block, or it is nowhere. */
+static sc_err block_get(const struct kvs_block *b, struct sc_slice key, uint64_t seq, struct kvs_found *found,
+                        struct sc_buf *value_out, bool *done_out)
 {
-    *found_out = false;
+    const size_t i = b->ops->seek(b, key, seq);
+    *done_out = i < b->count;
+    if (!*done_out)
+        return SC_OK;
+    found->any = b->ops->match(b, i, key, &found->seq, &found->is_put);
+    return found->any && found->is_put && value_out != NULL ? value_append(b, i, value_out) : SC_OK;
+}
+
+sc_err kvs_table_get(struct kvs_table *t, struct sc_slice key, uint64_t seq, struct kvs_found *found,
+                     struct sc_buf *value_out, struct sc_diag *diag)
+{
+    SC_CLEANUP(kvs_table_index_unrefp) struct kvs_table_index *index = NULL;
+    found->any = false;
     if (sc_slice_cmp(key, t->meta.smallest) < 0 || sc_slice_cmp(key, t->meta.largest) > 0)
         return SC_OK;
-    const struct kvs_table_index *index;
     SC_TRY(kvs_table_index(t, &index, diag));
     if (!kvs_table_index_may_have(index, key))
         return SC_OK;
-    struct kvs_block *b;
-    struct kvs_entry e;
-    SC_TRY(entry_seek(t, index, key, seq, &b, &e, diag));
-    if (b == NULL)
-        return SC_OK;
-    if (sc_slice_eq(e.key, key)) {
-        *found_out = true;
-        *is_put_out = e.is_put;
-        *seq_out = e.seq;
-        if (e.is_put && value_out != NULL)
-            sc_buf_put_bytes(value_out, e.value);
+    bool done = false;
+    /* more than one block only where versions of one key fill blocks */
+    for (uint32_t at = kvs_table_index_seek(index, key); at < index->block_count && !done; at++) {
+        struct kvs_block *b;
+        SC_TRY(kvs_table_block(t, index, at, true, &b, diag));
+        const sc_err err = block_get(b, key, seq, found, value_out, &done);
+        kvs_block_unref(b);
+        SC_TRY(err);
     }
-    kvs_block_unref(b);
-    return value_out != NULL ? sc_buf_status(value_out) : SC_OK;
+    return SC_OK;
 }
 
 struct verify_state {
+    struct kvs_scratch scratch;
     struct sc_buf last_key;
     uint64_t last_seq, entry_count, seq_max;
 };
@@ -244,41 +220,42 @@ struct verify_state {
 static void verify_state_deinit(struct verify_state *v)
 {
     sc_buf_deinit(&v->last_key);
+    kvs_scratch_deinit(&v->scratch);
 }
 
 static sc_err block_verify(struct kvs_table *t, const struct kvs_block *b, const struct kvs_block_ref *ref,
                            struct verify_state *v, struct sc_diag *diag)
 {
     struct kvs_entry e;
-    for (size_t i = 0; i < kvs_block_count(b); i++) {
-        kvs_block_entry(b, i, &e);
-        const bool first = v->entry_count == 0;
-        if (first ? !sc_slice_eq(e.key, t->meta.smallest)
-                  : i == 0 && kvs_entry_cmp(sc_buf_slice(&v->last_key), v->last_seq, e.key, e.seq) >= 0)
+    SC_TRY(b->ops->enter(b, &v->scratch));
+    for (size_t i = 0; i < b->count; i++) {
+        b->ops->head(b, i, &v->scratch, &e);
+        if (v->entry_count == 0 ? !sc_slice_eq(e.key, t->meta.smallest)
+                                : kvs_entry_cmp(sc_buf_slice(&v->last_key), v->last_seq, e.key, e.seq) >= 0)
             return kvs_io_not_ours(diag, &t->meta.id, ref->offset, ref->stored_size, "keys out of order");
+        if (e.seq > b->seq_max)
+            return kvs_io_not_ours(diag, &t->meta.id, ref->offset, ref->stored_size, "an entry is too new");
         v->entry_count++;
         v->seq_max = e.seq > v->seq_max ? e.seq : v->seq_max;
+        sc_buf_reset(&v->last_key);
+        sc_buf_put_bytes(&v->last_key, e.key);
+        v->last_seq = e.seq;
+        SC_TRY(sc_buf_status(&v->last_key));
     }
     if (!sc_slice_eq(e.key, ref->last_key))
         return kvs_io_not_ours(diag, &t->meta.id, ref->offset, ref->stored_size, "last key differs from the index");
-    sc_buf_reset(&v->last_key);
-    sc_buf_put_bytes(&v->last_key, e.key);
-    v->last_seq = e.seq;
-    return sc_buf_status(&v->last_key);
+    return SC_OK;
 }
 
 sc_err kvs_table_verify(struct kvs_table *t, struct sc_diag *diag)
 {
-    SC_CLEANUP(kvs_table_index_deinit) struct kvs_table_index index = {0};
-    pthread_mutex_lock(&t->lock);
-    const sc_err err = index_read(t, &index, diag);
-    pthread_mutex_unlock(&t->lock);
-    SC_TRY(err);
+    SC_CLEANUP(kvs_table_index_unrefp) struct kvs_table_index *index = NULL;
     SC_CLEANUP(verify_state_deinit) struct verify_state v = {0};
-    for (uint32_t i = 0; i < index.block_count; i++) {
+    SC_TRY(index_read(t, &index, diag));
+    for (uint32_t i = 0; i < index->block_count; i++) {
         struct kvs_block *b;
-        SC_TRY(block_read(t, &index, i, &b, diag));
-        const sc_err bad = block_verify(t, b, &index.blocks[i], &v, diag);
+        SC_TRY(block_read(t, index, i, &b, diag));
+        const sc_err bad = block_verify(t, b, &index->blocks[i], &v, diag);
         kvs_block_unref(b);
         SC_TRY(bad);
     }

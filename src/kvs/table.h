@@ -4,17 +4,17 @@
  *   block i: AES-256-GCM under the table's key, nonce (0, i), AAD = header; its tag, place, codec and last key stand in
  *   the index; the index: nonce (1, 0), AAD = header; its tag and place stand in the manifest.
  *
- * So a block is genuine if the manifest is: a Merkle tree by tags.  Tables are reference-counted and thread-safe; their
- * index is read at first use and stays in memory. */
+ * So a block is genuine if the manifest is: a Merkle tree by tags.  Tables are reference-counted and thread-safe; index
+ * and blocks are read when they are needed and kept in the cache, whose bound holds for both. */
 #ifndef SC_KVS_TABLE_H
 #define SC_KVS_TABLE_H
 
-#include "kvs/cache.h"
+#include "kvs/block.h"
 #include "kvs/format.h"
 
 #define KVS_TABLE_PURPOSE   "kvs/table v1"
 enum { KVS_TABLE_NONCE_BLOCK = 0, KVS_TABLE_NONCE_INDEX = 1 };
-enum { KVS_CODEC_PLAIN = 0, KVS_CODEC_ZSTD = 1 };
+enum { KVS_CODEC_ROWS = 0, KVS_CODEC_ROWS_ZSTD = 1, KVS_CODEC_COLUMNS = 2 };
 #define KVS_BLOCK_SIZE_MIN  ((size_t)256)
 #define KVS_BLOCK_SIZE_MAX  ((size_t)1 << 20)
 
@@ -37,7 +37,8 @@ void kvs_table_builder_free(struct kvs_table_builder *b); /* NULL is fine */
 void kvs_table_builder_freep(struct kvs_table_builder **b);
 /* Entries come in order. */
 sc_err kvs_table_builder_add(struct kvs_table_builder *b, const struct kvs_entry *e) SC_MUST_CHECK;
-size_t kvs_table_builder_size(const struct kvs_table_builder *b); /* bytes so far */
+size_t kvs_table_builder_size(const struct kvs_table_builder *b); /* bytes of closed blocks */
+struct sc_slice kvs_table_builder_last_key(const struct kvs_table_builder *b); /* of the last entry added */
 /* Puts the object, durably.  meta_out's keys borrow from the builder.  At least one entry must have been added. */
 sc_err kvs_table_builder_finish(struct kvs_table_builder *b, struct kvs_table_meta *meta_out, struct sc_diag *diag)
     SC_MUST_CHECK;
@@ -52,18 +53,29 @@ struct kvs_block_ref {
     struct sc_slice last_key; /* into the index */
 };
 struct kvs_table_index {
+    struct kvs_cached cached;
     struct sc_buf plain;
     uint64_t filter_seed;
     uint32_t filter_probes;
     struct sc_slice filter;
     uint32_t block_count;
     struct kvs_block_ref *blocks;
+    size_t shared_size; /* bytes that all last keys begin with */
+    uint64_t *digests;  /* the 8 bytes behind those, per block: what a search looks at first */
 };
 /* Takes over *plain.  blocks_size: where the index begins in the object; the blocks must fill [header, there) exactly. */
-sc_err kvs_table_index_parse(struct sc_buf *plain, uint64_t blocks_size, struct kvs_table_index *out) SC_MUST_CHECK;
-void kvs_table_index_deinit(struct kvs_table_index *index);
-/* Undoes the block's codec: plain_out takes over or is filled from *stored. */
-sc_err kvs_table_block_decode(const struct kvs_block_ref *ref, struct sc_buf *stored, struct sc_buf *plain_out)
+sc_err kvs_table_index_parse(struct sc_buf *plain, uint64_t blocks_size, struct kvs_table_index **out) SC_MUST_CHECK;
+static inline void kvs_table_index_unref(struct kvs_table_index *index) /* NULL is fine */
+{
+    if (index != NULL)
+        kvs_cached_unref(&index->cached);
+}
+static inline void kvs_table_index_unrefp(struct kvs_table_index **index)
+{
+    kvs_table_index_unref(*index);
+}
+/* The block from its decrypted bytes; takes over *stored. */
+sc_err kvs_table_block_parse(const struct kvs_block_ref *ref, struct sc_buf *stored, struct kvs_block **out)
     SC_MUST_CHECK;
 
 /* ---- reading ---- */
@@ -77,20 +89,24 @@ void kvs_table_unref(struct kvs_table *t); /* NULL is fine */
 const struct kvs_table_meta *kvs_table_meta(const struct kvs_table *t);
 /* No root names it any more: with its last reference its object becomes garbage. */
 void kvs_table_obsolete(struct kvs_table *t);
-size_t kvs_table_index_memory(struct kvs_table *t);
 
-/* Loads the index if need be. */
-sc_err kvs_table_index(struct kvs_table *t, const struct kvs_table_index **out, struct sc_diag *diag) SC_MUST_CHECK;
+/* A reference to the index, from the cache or the store. */
+sc_err kvs_table_index(struct kvs_table *t, struct kvs_table_index **out, struct sc_diag *diag) SC_MUST_CHECK;
 /* A reference to block block_index.  fill: keep it in the cache (point reads and scans do, compactions do not). */
-sc_err kvs_table_block(struct kvs_table *t, uint32_t block_index, bool fill, struct kvs_block **out,
-                       struct sc_diag *diag) SC_MUST_CHECK;
+sc_err kvs_table_block(struct kvs_table *t, const struct kvs_table_index *index, uint32_t block_index, bool fill,
+                       struct kvs_block **out, struct sc_diag *diag) SC_MUST_CHECK;
 /* First block whose last key is >= key; block_count when none. */
 uint32_t kvs_table_index_seek(const struct kvs_table_index *index, struct sc_slice key);
 /* False: key is surely absent. */
 bool kvs_table_index_may_have(const struct kvs_table_index *index, struct sc_slice key);
-/* The newest version of key with seq <= seq: *found_out; value is appended to value_out (may be NULL). */
-sc_err kvs_table_get(struct kvs_table *t, struct sc_slice key, uint64_t seq, bool *found_out, bool *is_put_out,
-                     uint64_t *seq_out, struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
+/* What a point read has found: the newest version of the key not newer than the reader's seq. */
+struct kvs_found {
+    bool any, is_put;
+    uint64_t seq;
+};
+/* A put's value is appended to value_out (may be NULL). */
+sc_err kvs_table_get(struct kvs_table *t, struct sc_slice key, uint64_t seq, struct kvs_found *found,
+                     struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
 /* Re-reads header, index and every block from the store, past the cache, and checks all that the meta says. */
 sc_err kvs_table_verify(struct kvs_table *t, struct sc_diag *diag) SC_MUST_CHECK;
 

@@ -116,12 +116,23 @@ void kvs_version_to_manifest(const struct kvs_version *v, uint64_t seq_flushed, 
             kvs_manifest_table_put(plain_out, l, kvs_table_meta(v->levels[l].tables[i]));
 }
 
+size_t kvs_level_seek(const struct kvs_level *level, struct sc_slice key)
+{
+    size_t lo = 0, hi = level->count;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (sc_slice_cmp(kvs_table_meta(level->tables[mid])->largest, key) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 size_t kvs_level_overlap(const struct kvs_level *level, struct sc_slice smallest, struct sc_slice largest,
                          size_t *first_out)
 {
-    size_t first = 0;
-    while (first < level->count && sc_slice_cmp(kvs_table_meta(level->tables[first])->largest, smallest) < 0)
-        first++;
+    const size_t first = kvs_level_seek(level, smallest);
     size_t end = first;
     while (end < level->count && sc_slice_cmp(kvs_table_meta(level->tables[end])->smallest, largest) <= 0)
         end++;

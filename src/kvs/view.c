@@ -42,7 +42,7 @@ struct kvs_view *kvs_view_now(struct sc_kvs *kvs, uint64_t *seq_out)
 
 static bool memtable_get(const struct kvs_memtable *mt, struct sc_slice key, uint64_t seq, struct kvs_entry *out)
 {
-    const struct kvs_node *n = mt != NULL ? kvs_memtable_seek(mt, key, seq) : NULL;
+    const struct kvs_node *n = mt != NULL && kvs_memtable_count(mt) != 0 ? kvs_memtable_seek(mt, key, seq) : NULL;
     if (n == NULL)
         return false;
     kvs_node_entry(n, out);
@@ -51,40 +51,30 @@ static bool memtable_get(const struct kvs_memtable *mt, struct sc_slice key, uin
 
 /* Newer than `since` is all that matters: tables that end before are not asked. */
 static sc_err tables_get(const struct kvs_version *v, struct sc_slice key, uint64_t seq, uint64_t since,
-                         bool *found_out, bool *is_put_out, uint64_t *seq_out, struct sc_buf *value_out,
-                         struct sc_diag *diag)
+                         struct kvs_found *found, struct sc_buf *value_out, struct sc_diag *diag)
 {
-    *found_out = false;
-    for (size_t i = v->levels[0].count; i-- > 0 && !*found_out;) {
+    found->any = false;
+    for (size_t i = v->levels[0].count; i-- > 0 && !found->any;) {
         struct kvs_table *t = v->levels[0].tables[i];
         if (kvs_table_meta(t)->seq_max > since)
-            SC_TRY(kvs_table_get(t, key, seq, found_out, is_put_out, seq_out, value_out, diag));
+            SC_TRY(kvs_table_get(t, key, seq, found, value_out, diag));
     }
-    for (size_t l = 1; l < KVS_LEVEL_COUNT && !*found_out; l++) {
+    for (size_t l = 1; l < KVS_LEVEL_COUNT && !found->any; l++) {
         const struct kvs_level *level = &v->levels[l];
-        size_t lo = 0, hi = level->count;
-        while (lo < hi) {
-            const size_t mid = lo + (hi - lo) / 2;
-            if (sc_slice_cmp(kvs_table_meta(level->tables[mid])->largest, key) < 0)
-                lo = mid + 1;
-            else
-                hi = mid;
-        }
-        if (lo < level->count && kvs_table_meta(level->tables[lo])->seq_max > since)
-            SC_TRY(kvs_table_get(level->tables[lo], key, seq, found_out, is_put_out, seq_out, value_out, diag));
+        const size_t at = kvs_level_seek(level, key);
+        if (at < level->count && kvs_table_meta(level->tables[at])->seq_max > since)
+            SC_TRY(kvs_table_get(level->tables[at], key, seq, found, value_out, diag));
     }
     return SC_OK;
 }
 
-sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, bool *found_out, bool *is_put_out,
-                    uint64_t *seq_out, struct sc_buf *value_out, struct sc_diag *diag)
+sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, struct kvs_found *found,
+                    struct sc_buf *value_out, struct sc_diag *diag)
 {
     struct kvs_entry e;
     if (!memtable_get(v->mem, key, seq, &e) && !memtable_get(v->imm, key, seq, &e))
-        return tables_get(v->version, key, seq, 0, found_out, is_put_out, seq_out, value_out, diag);
-    *found_out = true;
-    *is_put_out = e.is_put;
-    *seq_out = e.seq;
+        return tables_get(v->version, key, seq, 0, found, value_out, diag);
+    *found = (struct kvs_found){.any = true, .is_put = e.is_put, .seq = e.seq};
     if (value_out == NULL || !e.is_put)
         return SC_OK;
     sc_buf_put_bytes(value_out, e.value);
@@ -95,13 +85,12 @@ sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t 
                               struct sc_diag *diag)
 {
     struct kvs_entry e;
-    bool found, is_put;
-    uint64_t newest = 0;
+    struct kvs_found found;
     if (memtable_get(v->mem, key, KVS_SEQ_MAX, &e) || memtable_get(v->imm, key, KVS_SEQ_MAX, &e)) {
         *changed_out = e.seq > seq;
         return SC_OK;
     }
-    SC_TRY(tables_get(v->version, key, KVS_SEQ_MAX, seq, &found, &is_put, &newest, NULL, diag));
-    *changed_out = found && newest > seq;
+    SC_TRY(tables_get(v->version, key, KVS_SEQ_MAX, seq, &found, NULL, diag));
+    *changed_out = found.any && found.seq > seq;
     return SC_OK;
 }
