@@ -141,6 +141,7 @@ int main(int argc, char **argv)
         return EXIT_SKIPPED;
     }
     const struct data data = data_of(a.rows);
+    measure_interruptible();
     work_dir_make(a.dir);
     report_machine(stdout, &data);
     for (size_t i = 0; i < count; i++) {

@@ -2,6 +2,7 @@
 
 #include "peer.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,8 +13,23 @@ double measure_now_us(void)
     return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
 }
 
+static volatile sig_atomic_t interrupted;
+static void interrupt_handler(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void measure_interruptible(void)
+{
+    signal(SIGINT, interrupt_handler);
+    signal(SIGTERM, interrupt_handler);
+}
+
 void measure_add(struct measure *m, double us)
 {
+    if (interrupted)
+        bench_die("interrupted");
     if (m->count == m->capacity) {
         m->capacity = 2 * m->capacity + 1024;
         m->us = reallocarray(m->us, m->capacity, sizeof *m->us);

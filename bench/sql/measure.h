@@ -11,6 +11,8 @@ struct measure {
     double total_us;
 };
 double measure_now_us(void);
+/* From now on SIGINT and SIGTERM end the program at the next measure_add(), so that cluster and files go away. */
+void measure_interruptible(void);
 void measure_add(struct measure *m, double us);
 /* Sorts. */
 double measure_quantile(struct measure *m, double q);
