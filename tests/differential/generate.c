@@ -28,7 +28,10 @@ void gen_create_table(struct gen *g, struct sc_buf *out)
     for (size_t c = 0; c < t->column_count; c++) {
         /* Each table has each kind: the first three columns are a permutation of them. */
         t->kinds[c] = c < 3 ? (enum kind)((c + g->table_count) % 3) : (enum kind)gen_below(g, KIND_COUNT);
-        sc_buf_put_fmt(out, "c%zu %s%s", c, types[t->kinds[c]][gen_below(g, 3)], c < t->key_count ? " NOT NULL" : "");
+        const char *type = types[t->kinds[c]][gen_below(g, 3)];
+        if (c == 0)
+            t->key_never_null = t->key_count == 1 && strcmp(type, "INTEGER") == 0;
+        sc_buf_put_fmt(out, "c%zu %s%s", c, type, c < t->key_count ? " NOT NULL" : "");
         if (c >= t->key_count && gen_below(g, 4) == 0) {
             sc_buf_put_str(out, " DEFAULT ");
             expr_literal(g, out, t->kinds[c]);
@@ -38,10 +41,8 @@ void gen_create_table(struct gen *g, struct sc_buf *out)
     sc_buf_put_str(out, t->key_count == 1 ? "PRIMARY KEY(c0))"
                         : gen_below(g, 2) ? "PRIMARY KEY(c0, c1))"
                                           : "PRIMARY KEY(c1, c0))");
-    if (gen_below(g, 2) == 0)
-        return;
-    sc_buf_put_str(out, " WITHOUT ROWID");
-    t->key_never_null = t->key_count == 1 && t->kinds[0] == KIND_INT;
+    if (gen_below(g, 2))
+        sc_buf_put_str(out, " WITHOUT ROWID");
 }
 
 void gen_create_index(struct gen *g, struct sc_buf *out)

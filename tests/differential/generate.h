@@ -14,7 +14,8 @@ enum kind { KIND_INT, KIND_REAL, KIND_TEXT, KIND_COUNT };
 struct gen_table {
     char name[8];
     size_t column_count, key_count; /* the key: the first columns, NOT NULL */
-    /* NEEDSWORK: one whole-number key WITHOUT ROWID.  SQLite refuses NULL there, ours gives the next number. */
+    /* NULL into an INTEGER key asks for a new number: which one is the engine's own business.
+     * NEEDSWORK: SQLite refuses it WITHOUT ROWID, ours gives a number. */
     bool key_never_null;
     enum kind kinds[COLUMNS_MAX];
 };
