@@ -2,17 +2,27 @@
 
 #include <inttypes.h>
 
-#define OID_INT8    20
-#define OID_FLOAT8  701
-#define OID_NUMERIC 1700
+/* Rows that a table waits for to know its widths: later ones are shown in those, so that any number fits into memory.
+ */
+#define HELD_ROWS_MAX ((size_t)1000)
+#define HELD_SIZE_MAX ((size_t)8 << 20)
+#define WIDTH_MAX     ((size_t)200) /* of a column: a long text does not push all others away */
 
-static bool is_number(const PGresult *res, int column)
+const char *const shell_format_names[SHELL_FORMAT_COUNT] = {"table", "csv",   "tsv",     "json",
+                                                            "jsonl", "lines", "markdown"};
+
+bool shell_format_parse(const char *name, enum shell_format *out)
 {
-    const Oid type = PQftype(res, column);
-    return type == OID_INT8 || type == OID_FLOAT8 || type == OID_NUMERIC;
+    for (int i = 0; i < SHELL_FORMAT_COUNT; i++) {
+        if (strcmp(shell_format_names[i], name) == 0) {
+            *out = (enum shell_format)i;
+            return true;
+        }
+    }
+    return false;
 }
 
-/* ---- table ---- */
+/* ---- text for terminals ---- */
 /* Characters as a terminal shows them; control characters are shown as \x1b, so that data cannot command it. */
 static size_t text_width(const char *s)
 {
@@ -41,9 +51,11 @@ static void put_padding(FILE *out, size_t n)
         putc(' ', out);
 }
 
+/* ---- table ---- */
 static void put_cell(FILE *out, const char *s, size_t width, bool right, bool last)
 {
-    const size_t pad = width - text_width(s);
+    const size_t own = text_width(s);
+    const size_t pad = width > own ? width - own : 0;
     putc(' ', out);
     if (right)
         put_padding(out, pad);
@@ -53,39 +65,79 @@ static void put_cell(FILE *out, const char *s, size_t width, bool right, bool la
     fputs(last ? "\n" : " |", out);
 }
 
-static void print_table(FILE *out, const PGresult *res)
+static void table_row(const struct shell_output *o, const char *const *values)
 {
-    const int columns = PQnfields(res);
-    const int rows = PQntuples(res);
-    size_t *width = calloc((size_t)columns + 1, sizeof *width);
-    if (width == NULL)
-        return;
-    for (int c = 0; c < columns; c++) {
-        width[c] = text_width(PQfname(res, c));
-        for (int r = 0; r < rows; r++) {
-            const size_t w = text_width(PQgetvalue(res, r, c));
-            width[c] = w > width[c] ? w : width[c];
-        }
-    }
-    for (int c = 0; c < columns; c++)
-        put_cell(out, PQfname(res, c), width[c], false, c == columns - 1);
-    for (int c = 0; c < columns; c++) {
-        for (size_t i = 0; i < width[c] + 2; i++)
-            putc('-', out);
-        putc(c == columns - 1 ? '\n' : '+', out);
-    }
-    for (int r = 0; r < rows; r++)
-        for (int c = 0; c < columns; c++)
-            put_cell(out, PQgetvalue(res, r, c), width[c], is_number(res, c), c == columns - 1);
-    free(width);
+    for (size_t c = 0; c < o->column_count; c++)
+        put_cell(o->file, values[c] != NULL ? values[c] : "", o->widths[c], o->columns[c].number,
+                 c + 1 == o->column_count);
 }
 
-/* ---- CSV ---- */
-static void put_csv(FILE *out, const char *s, bool null)
+static void widths_learn(struct shell_output *o, const char *const *values)
 {
-    if (null) /* nothing, while an empty text is "" */
+    for (size_t c = 0; c < o->column_count; c++) {
+        const size_t w = values[c] != NULL ? text_width(values[c]) : 0;
+        if (w > o->widths[c])
+            o->widths[c] = w < WIDTH_MAX ? w : WIDTH_MAX;
+    }
+}
+
+static void table_head(const struct shell_output *o)
+{
+    for (size_t c = 0; c < o->column_count; c++)
+        put_cell(o->file, o->columns[c].name, o->widths[c], false, c + 1 == o->column_count);
+    for (size_t c = 0; c < o->column_count; c++) {
+        for (size_t i = 0; i < o->widths[c] + 2; i++)
+            putc('-', o->file);
+        putc(c + 1 == o->column_count ? '\n' : '+', o->file);
+    }
+}
+
+static void held_flow(struct shell_output *o)
+{
+    const char **values = calloc(o->column_count + 1, sizeof *values);
+    const char *at = (const char *)o->held.ptr;
+    if (o->flowing || values == NULL) {
+        free(values);
         return;
-    if (*s != '\0' && strpbrk(s, ",\"\r\n") == NULL) {
+    }
+    table_head(o);
+    for (size_t r = 0; r < o->held_count; r++) {
+        for (size_t c = 0; c < o->column_count; c++) {
+            values[c] = *at++ != '\0' ? at : NULL;
+            at += values[c] != NULL ? strlen(at) + 1 : 0;
+        }
+        table_row(o, values);
+    }
+    free(values);
+    sc_buf_reset(&o->held);
+    o->held_count = 0;
+    o->flowing = true;
+}
+
+static void table_take(struct shell_output *o, const char *const *values)
+{
+    if (o->flowing) {
+        table_row(o, values);
+        return;
+    }
+    widths_learn(o, values);
+    for (size_t c = 0; c < o->column_count; c++) {
+        sc_buf_put_u8(&o->held, values[c] != NULL);
+        if (values[c] != NULL)
+            sc_buf_put_bytes(&o->held, sc_slice_of(values[c], strlen(values[c]) + 1));
+    }
+    o->held_count++;
+    if (o->held_count == HELD_ROWS_MAX || o->held.size > HELD_SIZE_MAX)
+        held_flow(o);
+}
+
+/* ---- CSV, TSV ---- */
+static void put_separated(FILE *out, const char *s, char separator)
+{
+    const char special[] = {separator, '"', '\r', '\n', '\0'};
+    if (s == NULL) /* nothing, while an empty text is "" */
+        return;
+    if (*s != '\0' && strpbrk(s, special) == NULL) {
         fputs(s, out);
         return;
     }
@@ -98,14 +150,12 @@ static void put_csv(FILE *out, const char *s, bool null)
     putc('"', out);
 }
 
-static void print_csv(FILE *out, const PGresult *res, bool head)
+static void separated_row(const struct shell_output *o, const char *const *values)
 {
-    const int columns = PQnfields(res);
-    for (int r = head ? -1 : 0; r < PQntuples(res); r++) {
-        for (int c = 0; c < columns; c++) {
-            put_csv(out, r < 0 ? PQfname(res, c) : PQgetvalue(res, r, c), r >= 0 && PQgetisnull(res, r, c));
-            putc(c == columns - 1 ? '\n' : ',', out);
-        }
+    const char separator = o->format == SHELL_CSV ? ',' : '\t';
+    for (size_t c = 0; c < o->column_count; c++) {
+        put_separated(o->file, values[c], separator);
+        putc(c + 1 == o->column_count ? '\n' : separator, o->file);
     }
 }
 
@@ -132,47 +182,179 @@ static bool json_number(const char *s)
     return n != 0 && s[n] == '\0';
 }
 
-static void print_json(FILE *out, const PGresult *res, bool first)
+static void json_row(const struct shell_output *o, const char *const *values)
 {
-    for (int r = 0; r < PQntuples(res); r++) {
-        fputs(first && r == 0 ? "[\n  {" : ",\n  {", out);
-        for (int c = 0; c < PQnfields(res); c++) {
-            const char *v = PQgetvalue(res, r, c);
-            fputs(c != 0 ? ", " : "", out);
-            put_json_string(out, PQfname(res, c));
-            fputs(": ", out);
-            if (PQgetisnull(res, r, c))
-                fputs("null", out);
-            else if (is_number(res, c) && json_number(v))
-                fputs(v, out);
-            else
-                put_json_string(out, v);
-        }
-        putc('}', out);
+    if (o->format == SHELL_JSON)
+        fputs(o->row_count == 0 ? "[\n  " : ",\n  ", o->file);
+    putc('{', o->file);
+    for (size_t c = 0; c < o->column_count; c++) {
+        fputs(c != 0 ? ", " : "", o->file);
+        put_json_string(o->file, o->columns[c].name);
+        fputs(": ", o->file);
+        if (values[c] == NULL)
+            fputs("null", o->file);
+        else if (o->columns[c].number && json_number(values[c]))
+            fputs(values[c], o->file);
+        else
+            put_json_string(o->file, values[c]);
+    }
+    fputs(o->format == SHELL_JSON ? "}" : "}\n", o->file);
+}
+
+/* ---- lines, Markdown ---- */
+static void lines_row(const struct shell_output *o, const char *const *values)
+{
+    size_t width = 0;
+    for (size_t c = 0; c < o->column_count; c++) {
+        const size_t w = text_width(o->columns[c].name);
+        width = w > width ? w : width;
+    }
+    if (o->row_count != 0)
+        putc('\n', o->file);
+    for (size_t c = 0; c < o->column_count; c++) {
+        put_padding(o->file, width - text_width(o->columns[c].name));
+        put_text(o->file, o->columns[c].name);
+        fputs(" = ", o->file);
+        put_text(o->file, values[c] != NULL ? values[c] : "");
+        putc('\n', o->file);
     }
 }
 
-void shell_print_rows(FILE *out, enum shell_format format, const PGresult *res, bool first)
+static void put_markdown(FILE *out, const char *s)
 {
-    switch (format) {
+    putc(' ', out);
+    for (; *s != '\0'; s++) {
+        if (*s == '\n')
+            fputs("<br>", out);
+        else if (*s == '|' || *s == '\\')
+            fprintf(out, "\\%c", *s);
+        else if ((uint8_t)*s >= 0x20)
+            putc(*s, out);
+    }
+    fputs(" |", out);
+}
+
+static void markdown_row(const struct shell_output *o, const char *const *values)
+{
+    putc('|', o->file);
+    for (size_t c = 0; c < o->column_count; c++)
+        put_markdown(o->file, values[c] != NULL ? values[c] : "");
+    putc('\n', o->file);
+}
+
+static void markdown_head(const struct shell_output *o)
+{
+    putc('|', o->file);
+    for (size_t c = 0; c < o->column_count; c++)
+        put_markdown(o->file, o->columns[c].name);
+    fputs("\n|", o->file);
+    for (size_t c = 0; c < o->column_count; c++)
+        fputs(o->columns[c].number ? "---:|" : "---|", o->file);
+    putc('\n', o->file);
+}
+
+/* ---- results ---- */
+static void result_free(struct shell_output *o)
+{
+    for (size_t c = 0; c < o->column_count; c++)
+        free((char *)o->columns[c].name);
+    free(o->columns);
+    free(o->widths);
+    o->columns = NULL;
+    o->widths = NULL;
+    o->column_count = 0;
+}
+
+void shell_output_deinit(struct shell_output *o)
+{
+    result_free(o);
+    sc_buf_deinit(&o->held);
+}
+
+static bool columns_keep(struct shell_output *o, const struct shell_column *columns, size_t count)
+{
+    result_free(o);
+    o->columns = calloc(count + 1, sizeof *o->columns);
+    o->widths = calloc(count + 1, sizeof *o->widths);
+    if (o->columns == NULL || o->widths == NULL)
+        return false;
+    for (; o->column_count < count; o->column_count++) {
+        const size_t c = o->column_count;
+        o->columns[c] = (struct shell_column){strdup(columns[c].name), columns[c].number};
+        if (o->columns[c].name == NULL)
+            return false;
+        o->widths[c] = text_width(columns[c].name);
+    }
+    return true;
+}
+
+void shell_output_begin(struct shell_output *o, const struct shell_column *columns, size_t count)
+{
+    const char **names = calloc(count + 1, sizeof *names);
+    o->row_count = 0;
+    o->held_count = 0;
+    o->flowing = false;
+    sc_buf_reset(&o->held);
+    if (names == NULL || !columns_keep(o, columns, count)) {
+        fputs("out of memory\n", stderr);
+        result_free(o);
+    }
+    for (size_t c = 0; c < o->column_count; c++)
+        names[c] = o->columns[c].name;
+    if (o->headers && o->column_count != 0 && (o->format == SHELL_CSV || o->format == SHELL_TSV))
+        separated_row(o, names);
+    else if (o->format == SHELL_MARKDOWN && o->column_count != 0)
+        markdown_head(o);
+    free(names);
+}
+
+void shell_output_row(struct shell_output *o, const char *const *values)
+{
+    switch (o->format) {
     case SHELL_TABLE:
-        print_table(out, res);
+        table_take(o, values);
         break;
     case SHELL_CSV:
-        print_csv(out, res, first);
+    case SHELL_TSV:
+        separated_row(o, values);
         break;
     case SHELL_JSON:
-        print_json(out, res, first);
+    case SHELL_JSONL:
+        json_row(o, values);
+        break;
+    case SHELL_LINES:
+        lines_row(o, values);
+        break;
+    case SHELL_MARKDOWN:
+        markdown_row(o, values);
+        break;
+    case SHELL_FORMAT_COUNT:
         break;
     }
+    o->row_count++;
 }
 
-void shell_print_end(FILE *out, enum shell_format format, uint64_t row_count)
+void shell_output_done(struct shell_output *o, const char *tag)
 {
-    if (format == SHELL_TABLE)
-        fprintf(out, "(%" PRIu64 " row%s)\n\n", row_count, row_count == 1 ? "" : "s");
-    else if (format == SHELL_JSON)
-        fputs(row_count == 0 ? "[]\n" : "\n]\n", out);
+    if (o->column_count == 0) {
+        if (o->format == SHELL_TABLE)
+            fprintf(o->file, "%s\n", tag);
+        return;
+    }
+    if (o->format == SHELL_TABLE) {
+        held_flow(o);
+        fprintf(o->file, "(%" PRIu64 " row%s)\n\n", o->row_count, o->row_count == 1 ? "" : "s");
+    } else if (o->format == SHELL_JSON) {
+        fputs(o->row_count == 0 ? "[]\n" : "\n]\n", o->file);
+    }
+    result_free(o);
+}
+
+void shell_output_abort(struct shell_output *o)
+{
+    if (o->column_count != 0 && o->format == SHELL_TABLE && o->row_count != 0)
+        held_flow(o);
+    result_free(o);
 }
 
 /* ---- errors ---- */
@@ -199,17 +381,16 @@ static void print_caret(FILE *out, const char *statement, size_t position)
     fputs("^\n", out);
 }
 
-void shell_print_error(FILE *out, const PGresult *res, const char *statement)
+void shell_error_print(FILE *out, const struct shell_error *e, const char *statement)
 {
-    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    const char *context = PQresultErrorField(res, PG_DIAG_CONTEXT);
-    const char *position = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
     fputs("ERROR:  ", out);
-    put_text(out, text != NULL ? text : "connection lost");
-    fprintf(out, " (SQLSTATE %s)\n", state != NULL ? state : "08006");
-    if (context != NULL)
-        fprintf(out, "  %s\n", context);
-    if (position != NULL && strtoul(position, NULL, 10) != 0)
-        print_caret(out, statement, strtoul(position, NULL, 10));
+    put_text(out, e->message);
+    fprintf(out, " (SQLSTATE %s)\n", e->sqlstate);
+    if (e->context[0] != '\0') {
+        fputs("  ", out);
+        put_text(out, e->context);
+        putc('\n', out);
+    }
+    if (e->position != 0)
+        print_caret(out, statement, e->position);
 }
