@@ -45,7 +45,7 @@ void sc_arena_reset(struct sc_arena *arena)
     arena->size = 0;
 }
 
-void *sc_arena_alloc(struct sc_arena *arena, size_t size)
+void *sc_arena_alloc_raw(struct sc_arena *arena, size_t size)
 {
     const size_t align = alignof(max_align_t);
     const size_t size_max = arena->size_max != 0 ? arena->size_max : SIZE_MAX_DEFAULT;
@@ -66,8 +66,13 @@ void *sc_arena_alloc(struct sc_arena *arena, size_t size)
     void *p = c->data + c->used;
     c->used += rounded;
     arena->size += rounded; /* what it costs: tiny pieces must not slip under the cap */
-    memset(p, 0, size);
     return p;
+}
+
+void *sc_arena_alloc(struct sc_arena *arena, size_t size)
+{
+    void *p = sc_arena_alloc_raw(arena, size);
+    return p != NULL ? memset(p, 0, size) : NULL;
 }
 
 char *sc_arena_strdup(struct sc_arena *arena, const char *s)

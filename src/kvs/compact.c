@@ -11,6 +11,7 @@
 #include "kvs/engine.h"
 
 #define LEVEL0_TRIGGER   4
+#define RANGES_MAX       64 /* tombstones that wait for a merge; with more, everything is merged */
 #define LEVEL_FACTOR     10
 #define TABLE_SIZE_MIN   ((size_t)4 << 10)
 #define FLUSH_CHECK_MASK 0xff /* look for a full memtable every so many entries */
@@ -51,14 +52,16 @@ struct keeper {
     size_t snapshot_count;
     const struct kvs_version *below; /* deletions: levels > level are looked at; NULL: all deletions stay */
     size_t level;
-    struct sc_buf key;  /* of the entry before */
-    uint64_t newer_seq; /* of the entry before, if of the same key */
+    struct kvs_range_list ranges; /* tombstones that may cover what is written */
+    struct sc_buf key;            /* of the entry before */
+    uint64_t newer_seq;           /* of the entry before, if of the same key */
     bool any;
 };
 
 static void keeper_deinit(struct keeper *k)
 {
     free(k->snapshots);
+    kvs_range_list_deinit(&k->ranges);
     sc_buf_deinit(&k->key);
 }
 
@@ -104,6 +107,15 @@ static bool is_seen(const struct keeper *k, uint64_t seq, uint64_t newer_seq)
     return lo < k->snapshot_count && k->snapshots[lo] < newer_seq;
 }
 
+/* Is there a tombstone over e, and nobody who sees e and not the tombstone? */
+static bool is_covered(const struct keeper *k, const struct kvs_entry *e)
+{
+    if (k->ranges.count == 0)
+        return false;
+    const uint64_t from = kvs_range_list_hides_from(&k->ranges, e->key, e->seq);
+    return from != UINT64_MAX && !is_seen(k, e->seq, from);
+}
+
 static sc_err keep(struct keeper *k, const struct kvs_entry *e, bool *keep_out)
 {
     const bool newest = !k->any || !sc_slice_eq(sc_buf_slice(&k->key), e->key);
@@ -117,6 +129,8 @@ static sc_err keep(struct keeper *k, const struct kvs_entry *e, bool *keep_out)
     k->newer_seq = e->seq;
     *keep_out = newest || is_seen(k, e->seq, newer_seq);
     if (*keep_out && !e->is_put && k->below != NULL && e->seq <= k->snapshots[0] && nothing_below(k, e->key))
+        *keep_out = false;
+    if (*keep_out && is_covered(k, e))
         *keep_out = false;
     return SC_OK;
 }
@@ -163,6 +177,8 @@ sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *m
     SC_CLEANUP(keeper_deinit) struct keeper keeper = {0};
     SC_CLEANUP(output_deinit) struct output output = {.kvs = kvs, .tables = out};
     SC_TRY(keeper_init(&keeper, kvs, NULL, 0));
+    for (const struct kvs_memtable_range *r = kvs_memtable_ranges(mt); r != NULL; r = r->next)
+        SC_TRY(kvs_range_list_add(&keeper.ranges, &r->del));
     for (const struct kvs_node *n = kvs_memtable_first(mt); n != NULL; n = kvs_memtable_next(n)) {
         struct kvs_entry e;
         bool stays;
@@ -176,37 +192,57 @@ sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *m
 
 /* ---- making it so ---- */
 
-sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, uint64_t seq_flushed, struct kvs_root *root,
-                          struct sc_diag *diag)
+sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, struct kvs_root *root, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
-    kvs_version_to_manifest(v, seq_flushed, &plain);
+    kvs_version_to_manifest(v, &plain);
     SC_TRY(sc_buf_status(&plain));
-    kvs_id_random(&root->manifest);
-    root->manifest_size = plain.size;
     atomic_fetch_add(&kvs->stats.bytes_written, plain.size);
-    return kvs_io_put_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, sc_buf_slice(&plain),
-                             root->manifest_tag, diag);
+    return kvs_io_put_sealed(&kvs->io, kvs->io.store, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, sc_buf_slice(&plain),
+                             &root->manifest, diag);
+}
+
+/* Data keys that nothing is sealed under any more leave the root record.  Caller holds anchor.lock. */
+static void keys_prune(struct sc_kvs *kvs, const struct kvs_version *v, const struct kvs_root *root)
+{
+    struct kvs_keys *keys = kvs->io.keys;
+    pthread_mutex_lock(&kvs->io.keys_lock);
+    uint32_t stay = 0;
+    for (uint32_t i = 0; i < keys->data_count; i++) {
+        const uint32_t id = keys->data[i].id;
+        bool used = i + 1 == keys->data_count || root->manifest.key_id == id;
+        for (size_t k = 0; k < root->log_count && !used; k++)
+            used = root->logs[k].key_id == id;
+        for (size_t l = 0; l < KVS_LEVEL_COUNT && !used; l++)
+            for (size_t k = 0; k < v->levels[l].count && !used; k++)
+                used = kvs_table_meta(v->levels[l].tables[k])->key_id == id;
+        if (used)
+            keys->data[stay++] = keys->data[i];
+    }
+    for (uint32_t i = stay; i < keys->data_count; i++)
+        sc_key_wipe(&keys->data[i].key);
+    keys->data_count = stay;
+    pthread_mutex_unlock(&kvs->io.keys_lock);
 }
 
 /* The root with the new manifest; of the logs only the live one stays when a memtable was flushed. */
-static sc_err root_install(struct sc_kvs *kvs, const struct kvs_root *manifest, bool flushed, struct sc_diag *diag)
+static sc_err root_install(struct sc_kvs *kvs, const struct kvs_version *v, const struct kvs_sealed_ref *manifest,
+                           bool flushed, struct sc_diag *diag)
 {
     pthread_mutex_lock(&kvs->anchor.lock);
     const struct kvs_root old = kvs->anchor.root;
     struct kvs_root next = old;
-    next.manifest = manifest->manifest;
-    next.manifest_size = manifest->manifest_size;
-    memcpy(next.manifest_tag, manifest->manifest_tag, SC_TAG_SIZE);
+    next.manifest = *manifest;
     if (flushed) {
         next.logs[0] = old.logs[old.log_count - 1];
         next.log_count = 1;
     }
     next.logs[next.log_count - 1].end.group_count = kvs_wal_synced(kvs->wal);
+    keys_prune(kvs, v, &next);
     const sc_err err = kvs_anchor_swap_fresh(&kvs->anchor, &next, diag);
     pthread_mutex_unlock(&kvs->anchor.lock);
     SC_TRY(err);
-    kvs_garbage_add(kvs->garbage, &old.manifest);
+    kvs_garbage_add(kvs->garbage, &old.manifest.id);
     for (size_t i = 0; flushed && i + 1 < old.log_count; i++)
         kvs_garbage_add(kvs->garbage, &old.logs[i].id);
     return SC_OK;
@@ -220,17 +256,16 @@ static bool is_added(const struct kvs_edit *edit, const struct kvs_table *t)
     return false;
 }
 
-static sc_err install(struct sc_kvs *kvs, const struct kvs_edit *edit, uint64_t seq_flushed, bool flushed,
-                      struct sc_diag *diag)
+static sc_err install(struct sc_kvs *kvs, const struct kvs_edit *edit, bool flushed, struct sc_diag *diag)
 {
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *now = kvs_view_now(kvs, NULL);
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
-    struct kvs_root manifest = {0};
+    struct kvs_root root = {0};
     struct kvs_view *next = NULL;
     SC_TRY(kvs_version_apply(now->version, edit, &version));
-    SC_TRY(kvs_manifest_write(kvs, version, seq_flushed, &manifest, diag));
-    SC_TRY(root_install(kvs, &manifest, flushed, diag));
-    kvs->seq_flushed = seq_flushed;
+    SC_TRY(kvs_manifest_write(kvs, version, &root, diag));
+    SC_TRY(root_install(kvs, version, &root.manifest, flushed, diag));
+    kvs->seq_flushed = edit->seq_flushed;
     pthread_mutex_lock(&kvs->lock); /* the memtables may have changed meanwhile: take the present ones */
     const sc_err err = kvs_view_new(kvs->view->mem, flushed ? NULL : kvs->view->imm, version, &next);
     if (err == SC_OK)
@@ -248,9 +283,13 @@ sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag)
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, NULL);
     SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = {0};
     SC_TRY(kvs_tables_from_memtable(kvs, view->imm, &tables, diag));
-    const struct kvs_edit edit = {.add = tables.tables, .add_count = tables.count, .add_level = 0};
     const uint64_t seq_max = kvs_memtable_seq_max(view->imm);
-    SC_TRY(install(kvs, &edit, seq_max > kvs->seq_flushed ? seq_max : kvs->seq_flushed, true, diag));
+    const struct kvs_edit edit = {.add = tables.tables,
+                                  .add_count = tables.count,
+                                  .add_level = 0,
+                                  .add_ranges = kvs_memtable_ranges(view->imm),
+                                  .seq_flushed = seq_max > kvs->seq_flushed ? seq_max : kvs->seq_flushed};
+    SC_TRY(install(kvs, &edit, true, diag));
     atomic_fetch_add(&kvs->stats.flushes, 1);
     return SC_OK;
 }
@@ -299,6 +338,18 @@ static struct kvs_cursor *merge_first(const struct merge *m)
     return best;
 }
 
+/* Tombstones that a full merge would make superfluous: those that every snapshot sees.  Caller holds kvs->lock. */
+static bool has_many_ranges(const struct sc_kvs *kvs)
+{
+    const struct kvs_range_list *ranges = &kvs->view->version->ranges;
+    const struct sc_kvs_snapshot *oldest = kvs->snapshots.next;
+    const uint64_t seq = oldest != &kvs->snapshots ? oldest->seq : kvs->seq_visible;
+    size_t count = 0;
+    for (size_t i = 0; i < ranges->count; i++)
+        count += ranges->items[i].seq <= seq;
+    return count > RANGES_MAX;
+}
+
 static bool is_stopping(struct sc_kvs *kvs)
 {
     pthread_mutex_lock(&kvs->lock);
@@ -338,6 +389,7 @@ struct job {
     size_t upper_count;
     bool upper_overlaps; /* the upper ones are no run */
     size_t level_out;
+    uint64_t snapshot_min; /* the oldest that the merge respected; 0: nothing was merged */
 };
 
 static void job_deinit(struct job *j)
@@ -444,6 +496,10 @@ static sc_err job_merge(struct sc_kvs *kvs, struct job *j, struct kvs_table_list
     if (merge.cursors == NULL)
         return SC_E_NOMEM;
     SC_TRY(keeper_init(&keeper, kvs, j->version, j->level_out));
+    for (size_t i = 0; i < j->version->ranges.count; i++)
+        SC_TRY(kvs_range_list_add(&keeper.ranges, &j->version->ranges.items[i]));
+    /* tombstones of memtables that are flushed while we merge were not looked at */
+    j->snapshot_min = keeper.snapshots[0] < kvs->seq_flushed ? keeper.snapshots[0] : kvs->seq_flushed;
     for (size_t i = 0; j->upper_overlaps && i < j->upper_count; i++)
         SC_TRY(merge_add(&merge, &j->inputs.tables[i], 1, diag));
     if (!j->upper_overlaps)
@@ -464,8 +520,10 @@ static sc_err job_run(struct sc_kvs *kvs, struct job *j, bool may_sink, struct s
         SC_TRY(job_merge(kvs, j, &out, diag));
         edit.add = out.tables;
         edit.add_count = out.count;
+        edit.snapshot_min = j->snapshot_min;
     }
-    SC_TRY(install(kvs, &edit, kvs->seq_flushed, false, diag));
+    edit.seq_flushed = kvs->seq_flushed; /* memtables may have been flushed meanwhile */
+    SC_TRY(install(kvs, &edit, false, diag));
     atomic_fetch_add(&kvs->stats.compactions, 1);
     return SC_OK;
 }
@@ -489,24 +547,28 @@ sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag)
             job.level_out = l;
     }
     job.upper_count = job.inputs.count;
-    return job.inputs.count != 0 ? job_run(kvs, &job, false, diag) : SC_OK;
+    if (job.inputs.count != 0 || view->version->ranges.count != 0)
+        SC_TRY(job_run(kvs, &job, false, diag));
+    return SC_OK;
 }
 
 /* ---- the thread ---- */
 
-/* Caller holds kvs->lock. */
-static bool has_work(const struct sc_kvs *kvs)
+bool kvs_background_has_work(const struct sc_kvs *kvs)
 {
     if (kvs->poison != SC_OK)
         return false;
     return kvs->view->imm != NULL || kvs->compact_wanted != kvs->compact_done ||
-           kvs_compaction_needed(kvs->view->version, kvs_table_size_target(kvs));
+           kvs_compaction_needed(kvs->view->version, kvs_table_size_target(kvs)) || has_many_ranges(kvs);
 }
 
 static sc_err work_once(struct sc_kvs *kvs, uint64_t compact_wanted, struct sc_diag *diag)
 {
     SC_TRY(flush_if_pending(kvs, diag));
-    if (compact_wanted != kvs->compact_done) /* only we change compact_done */
+    pthread_mutex_lock(&kvs->lock);
+    const bool many_ranges = has_many_ranges(kvs);
+    pthread_mutex_unlock(&kvs->lock);
+    if (many_ranges || compact_wanted != kvs->compact_done) /* only we change compact_done */
         SC_TRY(kvs_compact_all(kvs, diag));
     else
         SC_TRY(kvs_compact_step(kvs, diag));
@@ -519,17 +581,19 @@ void *kvs_background(void *arg)
     struct sc_kvs *kvs = arg;
     pthread_mutex_lock(&kvs->lock);
     while (!kvs->stop) {
-        if (!has_work(kvs)) {
+        if (!kvs_background_has_work(kvs)) {
             pthread_cond_wait(&kvs->work, &kvs->lock);
             continue;
         }
         const uint64_t wanted = kvs->compact_wanted;
         struct sc_diag diag = {0};
+        kvs->busy = true;
         pthread_mutex_unlock(&kvs->lock);
         const sc_err err = work_once(kvs, wanted, &diag);
         if (err != SC_OK && err != SC_E_AGAIN)
             sc_ignore(kvs_poison(kvs, err, &diag));
         pthread_mutex_lock(&kvs->lock);
+        kvs->busy = false;
         if (err == SC_OK)
             kvs->compact_done = wanted;
         pthread_cond_broadcast(&kvs->change);

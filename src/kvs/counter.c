@@ -1,4 +1,6 @@
 /* The counter in a file: two slots, written in turn, so that a torn write leaves the other.
+ * It is not synced: a volume may run ahead of its counter, never behind, so after a power cut it opens; what the cut
+ * loses is some protection, of which a file that anybody can put back has little anyhow.
  *   slot = u32 magic, u16 version, u16 zero, u64 value, 16 bytes of SHA-256 over what is before; at 0 and at 4096 */
 #include "kvs/kvs.h"
 
@@ -52,31 +54,31 @@ static sc_err slot_write(struct counter_file *c, unsigned slot, uint64_t value, 
 {
     uint8_t bytes[SLOT_SIZE];
     slot_make(bytes, value);
-    if (pwrite(c->fd, bytes, sizeof bytes, (off_t)slot * SLOT_STRIDE) != (ssize_t)sizeof bytes ||
-        fdatasync(c->fd) != 0) {
+    if (pwrite(c->fd, bytes, sizeof bytes, (off_t)slot * SLOT_STRIDE) != (ssize_t)sizeof bytes) {
         c->broken = true;
         return sc_fail_errno(diag, SC_E_IO, "%s", c->path);
     }
     return SC_OK;
 }
 
-static sc_err advance_locked(struct counter_file *c, uint64_t to, struct sc_diag *diag)
+static sc_err advance_locked(struct counter_file *c, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
     if (c->broken)
         return sc_fail(diag, SC_E_IO, "%s: an earlier write failed", c->path);
-    if (to <= c->value)
-        return sc_fail(diag, SC_E_CONFLICT, "%s: stands at %" PRIu64 ", beyond %" PRIu64, c->path, c->value, to);
+    if (from != c->value || to <= from)
+        return sc_fail(diag, SC_E_CONFLICT, "%s: stands at %" PRIu64 ", not at %" PRIu64 ": another writer uses it",
+                       c->path, c->value, from);
     SC_TRY(slot_write(c, 1 - c->slot, to, diag));
     c->slot = 1 - c->slot;
     c->value = to;
     return SC_OK;
 }
 
-static sc_err counter_advance(void *self, uint64_t to, struct sc_diag *diag)
+static sc_err counter_advance(void *self, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
     struct counter_file *c = self;
     pthread_mutex_lock(&c->lock);
-    const sc_err err = advance_locked(c, to, diag);
+    const sc_err err = advance_locked(c, from, to, diag);
     pthread_mutex_unlock(&c->lock);
     return err;
 }

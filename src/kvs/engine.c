@@ -51,9 +51,10 @@ static size_t or_default(size_t value, size_t fallback)
 
 static sc_err key_keep(struct sc_kvs *kvs, const struct sc_key *root_key, struct sc_diag *diag)
 {
-    SC_TRY(sc_secmem_new(&kvs->key_memory, sizeof *root_key, diag));
-    memcpy(sc_secmem_ptr(kvs->key_memory), root_key, sizeof *root_key);
-    kvs->io.root_key = (const struct sc_key *)sc_secmem_ptr(kvs->key_memory);
+    SC_TRY(sc_secmem_new(&kvs->key_memory, sizeof *kvs->io.keys, diag));
+    kvs->io.keys = (struct kvs_keys *)sc_secmem_ptr(kvs->key_memory);
+    *kvs->io.keys = (struct kvs_keys){0};
+    memcpy(&kvs->io.keys->root, root_key, sizeof *root_key);
     return SC_OK;
 }
 
@@ -67,6 +68,7 @@ static sc_err volume_open(struct sc_kvs *kvs, const struct sc_kvs_options *opt, 
     SC_TRY(key_keep(kvs, opt->root_key, diag));
     SC_TRY(kvs_cache_new(or_default(opt->block_cache_size_max, CACHE_SIZE_DEFAULT), &kvs->cache));
     SC_TRY(kvs_garbage_new(&kvs->garbage));
+    SC_TRY(kvs_apply_new(&kvs->apply));
     SC_TRY(kvs_anchor_load(&kvs->anchor, &exists, diag));
     if (exists)
         SC_TRY(kvs_recover(kvs, diag));
@@ -91,9 +93,13 @@ sc_err sc_kvs_open(const struct sc_kvs_options *opt, struct sc_kvs **out, struct
     kvs->counter = opt->counter;
     kvs->read_only = opt->read_only;
     kvs->memtable_size_max = or_default(opt->memtable_size_max, MEMTABLE_SIZE_DEFAULT);
+    kvs->commit_size_max = or_default(opt->commit_size_max, KVS_COMMIT_SIZE_MAX);
+    if (kvs->commit_size_max > KVS_COMMIT_SIZE_MAX)
+        kvs->commit_size_max = KVS_COMMIT_SIZE_MAX;
     kvs->snapshots.next = kvs->snapshots.prev = &kvs->snapshots;
     kvs->committers_end = &kvs->committers;
     kvs_anchor_init(&kvs->anchor, &kvs->io, &kvs->counter);
+    pthread_mutex_init(&kvs->io.keys_lock, NULL);
     pthread_mutex_init(&kvs->lock, NULL);
     pthread_cond_init(&kvs->work, NULL);
     pthread_cond_init(&kvs->change, NULL);
@@ -127,6 +133,7 @@ void sc_kvs_close(struct sc_kvs *kvs)
     if (kvs->thread_runs && kvs->poison == SC_OK)
         sc_ignore(kvs_garbage_collect(kvs->garbage, &kvs->io, NULL)); /* what stays is an orphan of the next open */
     kvs_garbage_free(kvs->garbage);
+    kvs_apply_free(kvs->apply);
     kvs_cache_free(kvs->cache);
     kvs_wal_free(kvs->wal);
     kvs_anchor_deinit(&kvs->anchor);
@@ -136,6 +143,7 @@ void sc_kvs_close(struct sc_kvs *kvs)
     pthread_cond_destroy(&kvs->change);
     pthread_cond_destroy(&kvs->work);
     pthread_mutex_destroy(&kvs->lock);
+    pthread_mutex_destroy(&kvs->io.keys_lock);
     free(kvs);
 }
 
@@ -201,6 +209,10 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out)
         out->table_count += view->version->levels[l].count;
         out->table_bytes += view->version->levels[l].size;
     }
+    pthread_mutex_lock(&kvs->io.keys_lock);
+    out->data_key_count = kvs->io.keys->data_count;
+    pthread_mutex_unlock(&kvs->io.keys_lock);
+    out->range_count = view->version->ranges.count;
     out->memtable_bytes = memory_of(view->mem) + memory_of(view->imm);
     out->cache_bytes = kvs_cache_size(kvs->cache);
     kvs_cache_counts(kvs->cache, &out->cache_hits, &out->block_reads);
@@ -217,6 +229,50 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out)
     if (kvs->wal != NULL)
         out->log_bytes += kvs_wal_end(kvs->wal).size;
     pthread_mutex_unlock(&kvs->anchor.lock);
+}
+
+sc_err sc_kvs_rotate(struct sc_kvs *kvs, const struct sc_key *root_key, struct sc_diag *diag)
+{
+    struct kvs_keys *keys = kvs->io.keys;
+    pthread_mutex_lock(&kvs->lock);
+    sc_err err = kvs_writable(kvs, diag);
+    pthread_mutex_unlock(&kvs->lock);
+    SC_TRY(err);
+    pthread_mutex_lock(&kvs->anchor.lock);
+    pthread_mutex_lock(&kvs->io.keys_lock);
+    if (keys->data_count == KVS_DATA_KEYS_MAX) {
+        err = sc_fail(diag, SC_E_LIMIT, "%d data keys are in use: compact the volume first", KVS_DATA_KEYS_MAX);
+    } else {
+        struct kvs_data_key *next = &keys->data[keys->data_count];
+        next->id = next[-1].id + 1;
+        sc_key_random(&next->key);
+        keys->data_count++;
+        if (root_key != NULL)
+            keys->root = *root_key;
+    }
+    pthread_mutex_unlock(&kvs->io.keys_lock);
+    struct kvs_root root = kvs->anchor.root;
+    struct sc_diag why = {0};
+    if (err == SC_OK) {
+        err = kvs_anchor_swap_fresh(&kvs->anchor, &root, &why);
+        if (err != SC_OK) { /* which record stands is unknown, and so what opens it */
+            sc_ignore(kvs_poison(kvs, err, &why));
+            sc_ignore(sc_fail(diag, err, "%s", sc_diag_text(&why, err)));
+        }
+    }
+    pthread_mutex_unlock(&kvs->anchor.lock);
+    return err;
+}
+
+sc_err sc_kvs_settle(struct sc_kvs *kvs, struct sc_diag *diag)
+{
+    SC_TRY(kvs_memtable_seal(kvs, diag));
+    pthread_mutex_lock(&kvs->lock);
+    sc_err err;
+    while ((err = kvs_writable(kvs, diag)) == SC_OK && (kvs->busy || kvs_background_has_work(kvs)))
+        pthread_cond_wait(&kvs->change, &kvs->lock);
+    pthread_mutex_unlock(&kvs->lock);
+    return err;
 }
 
 sc_err sc_kvs_compact(struct sc_kvs *kvs, struct sc_diag *diag)

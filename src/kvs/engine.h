@@ -6,6 +6,7 @@
 #define SC_KVS_ENGINE_H
 
 #include "kvs/anchor.h"
+#include "kvs/batch.h"
 #include "kvs/garbage.h"
 #include "kvs/kvs.h"
 #include "kvs/memtable.h"
@@ -28,13 +29,14 @@ struct sc_kvs_snapshot {
 };
 
 struct kvs_committer; /* commit.c */
+struct kvs_apply;
 
 struct sc_kvs {
     struct kvs_io io;
     struct sc_secmem *key_memory;
     struct sc_kvs_counter counter;
     bool read_only;
-    size_t memtable_size_max, block_size;
+    size_t memtable_size_max, block_size, commit_size_max;
     struct kvs_cache *cache;
     struct kvs_garbage *garbage;
     struct kvs_anchor anchor; /* its lock also guards wal */
@@ -47,9 +49,11 @@ struct sc_kvs {
     uint64_t seq_visible; /* newest commit readers see */
     struct sc_kvs_snapshot snapshots; /* ring; head */
     struct kvs_committer *committers, **committers_end;
+    struct kvs_apply *apply; /* the leader's scratch memory */
     sc_err poison; /* SC_OK, or why nothing can be written any more */
     struct sc_diag poison_diag;
     bool stop;
+    bool busy; /* the background thread is at work */
     uint64_t compact_wanted, compact_done; /* requests of sc_kvs_compact() */
 
     /* the background thread's own (and open's) */
@@ -73,6 +77,11 @@ struct kvs_view *kvs_view_now(struct sc_kvs *kvs, uint64_t *seq_out);
 /* The newest version of key not newer than seq.  value_out may be NULL; appended to if found and a put. */
 sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, struct kvs_found *found,
                     struct sc_buf *value_out, struct sc_diag *diag) SC_MUST_CHECK;
+/* The newest range tombstone <= seq over key; 0: none. */
+uint64_t kvs_view_cover(const struct kvs_view *v, struct sc_slice key, uint64_t seq);
+/* Whether anything in the range is newer than seq. */
+sc_err kvs_view_range_changed_since(struct kvs_view *v, const struct sc_kvs_range *range, uint64_t seq, bool *changed_out,
+                                    struct sc_diag *diag) SC_MUST_CHECK;
 /* Whether a version of key newer than seq exists: what first-committer-wins asks. */
 sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t seq, bool *changed_out,
                               struct sc_diag *diag) SC_MUST_CHECK;
@@ -82,28 +91,34 @@ sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t 
 sc_err kvs_poison(struct sc_kvs *kvs, sc_err err, const struct sc_diag *diag);
 /* SC_OK, or the reason told again.  Caller holds kvs->lock. */
 sc_err kvs_writable(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
+#define KVS_COMMIT_SIZE_MAX ((size_t)256 << 20) /* a log group must hold it */
 sc_err kvs_key_check(struct sc_slice key) SC_MUST_CHECK;
 /* Makes next the present view and wakes everybody.  Caller holds kvs->lock. */
 void kvs_view_replace(struct sc_kvs *kvs, struct kvs_view *next);
 
 /* ---- iter.c ---- */
-/* own: a transaction's writes, or NULL; borrowed. */
-sc_err kvs_iter_make(struct sc_kvs *kvs, uint64_t seq, struct kvs_view *view, struct kvs_memtable *own,
+/* own: a transaction's writes, reads: where it notes what it has read; or NULL; borrowed. */
+sc_err kvs_iter_make(uint64_t seq, struct kvs_view *view, struct kvs_memtable *own, struct kvs_reads *reads,
                      const struct sc_kvs_range *range, struct sc_kvs_iter **out) SC_MUST_CHECK;
 
 /* ---- commit.c ---- */
-struct kvs_write_set {
-    const struct kvs_memtable *writes; /* seq = order of writing */
+sc_err kvs_apply_new(struct kvs_apply **out) SC_MUST_CHECK;
+void kvs_apply_free(struct kvs_apply *a); /* NULL is fine */
+/* Adds a commit's records to mem.  A record that a later range deletion of the same commit covers is left out. */
+sc_err kvs_apply_commit(struct kvs_apply *a, const struct kvs_wal_commit *c, struct kvs_memtable *mem) SC_MUST_CHECK;
+/* What a transaction relied on: it may commit if none of it was written since its snapshot. */
+struct kvs_claims {
+    const struct kvs_memtable *writes; /* the keys it writes, the ranges it deletes */
+    const struct kvs_reads *reads;     /* NULL: its reads do not matter */
     uint64_t snapshot_seq;
-    size_t size; /* bytes */
+};
+struct kvs_write_set {
+    const struct sc_kvs_batch *batch;
+    const struct kvs_claims *claims; /* NULL: blind writes, which conflict with nothing */
 };
 sc_err kvs_commit(struct sc_kvs *kvs, const struct kvs_write_set *set, bool sync, struct sc_diag *diag) SC_MUST_CHECK;
 /* Hands a memtable that is not empty to the background thread, full or not. */
 sc_err kvs_memtable_seal(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
-/* Calls each() with the last write of every key, in order. */
-sc_err kvs_write_set_each(const struct kvs_memtable *writes, sc_err (*each)(void *arg, const struct kvs_entry *e),
-                          void *arg) SC_MUST_CHECK;
-
 /* ---- compact.c ---- */
 /* Makes tables of level 0 of view->imm; by the background thread. */
 sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
@@ -116,13 +131,14 @@ sc_err kvs_table_list_add(struct kvs_table_list *l, struct kvs_table *t) SC_MUST
 sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *mt, struct kvs_table_list *out,
                                 struct sc_diag *diag) SC_MUST_CHECK;
 /* Seals and puts v's manifest; fills root's manifest fields. */
-sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, uint64_t seq_flushed, struct kvs_root *root,
+sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, struct kvs_root *root,
                           struct sc_diag *diag) SC_MUST_CHECK;
 bool kvs_compaction_needed(const struct kvs_version *v, size_t table_size);
 size_t kvs_table_size_target(const struct sc_kvs *kvs);
 sc_err kvs_compact_step(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 void *kvs_background(void *kvs); /* the thread */
+bool kvs_background_has_work(const struct sc_kvs *kvs); /* caller holds kvs->lock */
 
 /* ---- recover.c ---- */
 sc_err kvs_create(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;

@@ -13,6 +13,7 @@ struct kvs_entry {
     struct sc_slice value; /* empty for a deletion */
     uint64_t seq;          /* of the commit that wrote it */
     bool is_put;           /* false: a deletion */
+    bool is_range;         /* in logs and batches only: deletes [key, value), value empty: to the end */
 };
 
 static inline int kvs_entry_cmp(struct sc_slice key_a, uint64_t seq_a, struct sc_slice key_b, uint64_t seq_b)

@@ -15,18 +15,60 @@ struct sc_kvs_iter {
     struct sc_buf lower, upper;
     bool valid, forward;
     struct kvs_cursor *current;
-    const struct kvs_cursor *rival; /* the next in line after current, NULL: none; see alone */
-    bool alone;                     /* no other source stands at current's key, nor changes meanwhile */
-    struct sc_buf key;              /* the key being left, plus room for the zero */
+    const struct kvs_cursor *rival;   /* the next in line after current, NULL: none; see alone */
+    struct kvs_range_list ranges;     /* tombstones that we see, of the view */
+    struct kvs_reads *reads;          /* NULL: nobody asks */
+    struct sc_buf read_from, read_to; /* first and last key passed since the last seek: see note_* */
+    bool reading;
+    bool alone;        /* no other source stands at current's key, nor changes meanwhile */
+    struct sc_buf key; /* the key being left, plus room for the zero */
 };
+
+/* ---- what a serialisable transaction has read ----
+ * A stretch goes from where a seek or a turn began to where the iterator stood last, both ends counting; past an end,
+ * to the bound. */
+
+static void note_begin(struct sc_kvs_iter *it, struct sc_slice at)
+{
+    if (it->reads == NULL)
+        return;
+    sc_buf_reset(&it->read_from);
+    sc_buf_put_bytes(&it->read_from, at);
+    if (sc_buf_status(&it->read_from) != SC_OK)
+        it->reads->keys.failed = SC_E_NOMEM;
+    it->reading = true;
+}
+
+static void note_end(struct sc_kvs_iter *it)
+{
+    if (it->reads == NULL || !it->reading)
+        return;
+    it->reading = false;
+    const struct sc_slice from = sc_buf_slice(&it->read_from);
+    struct sc_slice lower = it->forward ? from : it->valid ? it->current->entry.key : sc_buf_slice(&it->lower);
+    struct sc_slice upper = sc_buf_slice(&it->upper);
+    sc_buf_reset(&it->read_to);
+    if (!it->forward || it->valid) { /* the last key passed, and nothing behind it */
+        sc_buf_put_bytes(&it->read_to, it->forward ? it->current->entry.key : from);
+        sc_buf_put_u8(&it->read_to, 0);
+        upper = it->forward || from.size != 0 ? sc_buf_slice(&it->read_to) : upper;
+    }
+    if (sc_buf_status(&it->read_to) != SC_OK)
+        it->reads->keys.failed = SC_E_NOMEM;
+    kvs_reads_add_range(it->reads, lower, upper);
+}
 
 void sc_kvs_iter_free(struct sc_kvs_iter *it)
 {
     if (it == NULL)
         return;
+    note_end(it);
     for (size_t i = 0; i < it->cursor_count; i++)
         kvs_cursor_free(it->cursors[i]);
     free(it->cursors);
+    kvs_range_list_deinit(&it->ranges);
+    sc_buf_deinit(&it->read_from);
+    sc_buf_deinit(&it->read_to);
     kvs_view_unref(it->view);
     kvs_memtable_unref(it->own);
     sc_buf_deinit(&it->lower);
@@ -84,21 +126,41 @@ static sc_err cursors_make(struct sc_kvs_iter *it, uint64_t seq)
         size_t end = first;
         while (end < level->count && table_meets(level->tables[end], lower, upper))
             end++;
-        SC_TRY(cursor_add_run(it, level->tables + first, end - first, seq));
+        if (end != first) /* an empty level has no array */
+            SC_TRY(cursor_add_run(it, level->tables + first, end - first, seq));
     }
     return SC_OK;
 }
 
-sc_err kvs_iter_make(struct sc_kvs *kvs, uint64_t seq, struct kvs_view *view, struct kvs_memtable *own,
+static sc_err ranges_add(struct sc_kvs_iter *it, const struct kvs_range_del *d, uint64_t seq)
+{
+    if (d->seq > seq || !kvs_ranges_meet(d->lower, d->upper, sc_buf_slice(&it->lower), sc_buf_slice(&it->upper)))
+        return SC_OK;
+    return kvs_range_list_add(&it->ranges, d);
+}
+
+static sc_err ranges_collect(struct sc_kvs_iter *it, uint64_t seq)
+{
+    const struct kvs_memtable *memtables[] = {it->view->mem, it->view->imm};
+    for (size_t i = 0; i < 2; i++)
+        for (const struct kvs_memtable_range *r = memtables[i] != NULL ? kvs_memtable_ranges(memtables[i]) : NULL;
+             r != NULL; r = r->next)
+            SC_TRY(ranges_add(it, &r->del, seq));
+    for (size_t i = 0; i < it->view->version->ranges.count; i++)
+        SC_TRY(ranges_add(it, &it->view->version->ranges.items[i], seq));
+    return SC_OK;
+}
+
+sc_err kvs_iter_make(uint64_t seq, struct kvs_view *view, struct kvs_memtable *own, struct kvs_reads *reads,
                      const struct sc_kvs_range *range, struct sc_kvs_iter **out)
 {
-    (void)kvs;
     SC_CLEANUP(iter_freep) struct sc_kvs_iter *it = calloc(1, sizeof *it);
     if (it == NULL)
         return SC_E_NOMEM;
     atomic_fetch_add_explicit(&view->refs, 1, memory_order_relaxed);
     it->view = view;
     it->own = own != NULL ? kvs_memtable_ref(own) : NULL;
+    it->reads = reads;
     if (range != NULL && range->lower.size != 0)
         sc_buf_put_bytes(&it->lower, range->lower);
     if (range != NULL && range->upper.size != 0)
@@ -106,6 +168,7 @@ sc_err kvs_iter_make(struct sc_kvs *kvs, uint64_t seq, struct kvs_view *view, st
     SC_TRY(sc_buf_status(&it->lower));
     SC_TRY(sc_buf_status(&it->upper));
     SC_TRY(cursors_make(it, seq));
+    SC_TRY(ranges_collect(it, seq));
     *out = SC_TAKE(it);
     return SC_OK;
 }
@@ -116,7 +179,7 @@ sc_err sc_kvs_iter_new(struct sc_kvs *kvs, const struct sc_kvs_snapshot *snap, c
     (void)diag;
     uint64_t seq;
     SC_CLEANUP(kvs_view_unrefp) struct kvs_view *view = kvs_view_now(kvs, &seq);
-    return kvs_iter_make(kvs, snap != NULL ? snap->seq : seq, view, NULL, range, out);
+    return kvs_iter_make(snap != NULL ? snap->seq : seq, view, NULL, NULL, range, out);
 }
 
 /* ---- choosing ---- */
@@ -172,9 +235,22 @@ static sc_err move_past(struct sc_kvs_iter *it, struct sc_diag *diag)
     return SC_OK;
 }
 
+/* Whether the cursor stands at nothing that anybody should see: a deletion, or a key in a deleted range. */
+static bool is_hidden(const struct sc_kvs_iter *it, const struct kvs_cursor *c)
+{
+    if (!c->entry.is_put)
+        return true;
+    if (it->own != NULL) { /* own writes have a seq of their own: the order of writing */
+        const uint64_t cover = kvs_memtable_cover(it->own, c->entry.key, KVS_SEQ_MAX);
+        if (c->live || cover != 0)
+            return cover != 0 && (!c->live || cover > c->entry.seq);
+    }
+    return it->ranges.count != 0 && kvs_range_list_cover(&it->ranges, c->entry.key, KVS_SEQ_MAX) > c->entry.seq;
+}
+
 static sc_err settle(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag)
 {
-    for (choose(it); it->current != NULL && within(it, it->current->entry.key) && !it->current->entry.is_put;
+    for (choose(it); it->current != NULL && within(it, it->current->entry.key) && is_hidden(it, it->current);
          choose(it)) {
         SC_TRY(leaving_key(it, it->current->entry.key));
         SC_TRY(move_past(it, diag));
@@ -191,17 +267,27 @@ static sc_err run_ahead(struct sc_kvs_iter *it, bool *done_out, struct sc_diag *
     struct kvs_cursor *c = it->current;
     it->valid = false;
     SC_TRY(it->forward ? c->ops->next(c, diag) : c->ops->prev(c, diag));
-    if (c->valid && c->entry.is_put && it->rival != NULL) {
+    const bool shown = c->valid && !is_hidden(it, c);
+    if (shown && it->rival != NULL) {
         const int cmp = sc_slice_cmp(c->entry.key, it->rival->entry.key);
         *done_out = it->forward ? cmp < 0 : cmp > 0;
     } else {
-        *done_out = c->valid && c->entry.is_put;
+        *done_out = shown;
     }
     it->valid = *done_out && within(it, c->entry.key);
     return SC_OK;
 }
 
 /* ---- moving ---- */
+
+/* The stretch so far ends at it->key, where the next begins. */
+static void note_turn(struct sc_kvs_iter *it)
+{
+    it->valid = true; /* current is still the one being left */
+    note_end(it);
+    it->valid = false;
+    note_begin(it, sc_buf_slice(&it->key));
+}
 
 static sc_err seek_all_ge(struct sc_kvs_iter *it, struct sc_slice key, struct sc_diag *diag)
 {
@@ -224,7 +310,10 @@ static sc_err seek_all_lt(struct sc_kvs_iter *it, struct sc_slice key, struct sc
 sc_err sc_kvs_iter_seek(struct sc_kvs_iter *it, struct sc_slice key, bool *valid_out, struct sc_diag *diag)
 {
     const struct sc_slice lower = sc_buf_slice(&it->lower);
-    SC_TRY(seek_all_ge(it, sc_slice_cmp(key, lower) > 0 ? key : lower, diag));
+    const struct sc_slice from = sc_slice_cmp(key, lower) > 0 ? key : lower;
+    note_end(it);
+    note_begin(it, from);
+    SC_TRY(seek_all_ge(it, from, diag));
     return settle(it, valid_out, diag);
 }
 
@@ -235,6 +324,8 @@ sc_err sc_kvs_iter_first(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag
 
 sc_err sc_kvs_iter_last(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag *diag)
 {
+    note_end(it);
+    note_begin(it, sc_buf_slice(&it->upper));
     if (it->upper.size != 0) {
         SC_TRY(seek_all_lt(it, sc_buf_slice(&it->upper), diag));
         return settle(it, valid_out, diag);
@@ -250,6 +341,8 @@ sc_err sc_kvs_iter_seek_back(struct sc_kvs_iter *it, struct sc_slice key, bool *
 {
     if (it->upper.size != 0 && sc_slice_cmp(key, sc_buf_slice(&it->upper)) >= 0)
         return sc_kvs_iter_last(it, valid_out, diag);
+    note_end(it);
+    note_begin(it, key);
     SC_TRY(leaving_key(it, key));
     sc_buf_put_u8(&it->key, 0);
     SC_TRY(sc_buf_status(&it->key));
@@ -282,6 +375,7 @@ sc_err sc_kvs_iter_next(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag 
     SC_TRY(leaving_key(it, it->current->entry.key));
     it->valid = false;
     if (!it->forward) {
+        note_turn(it);
         sc_buf_put_u8(&it->key, 0);
         SC_TRY(sc_buf_status(&it->key));
         SC_TRY(seek_all_ge(it, sc_buf_slice(&it->key), diag));
@@ -304,6 +398,7 @@ sc_err sc_kvs_iter_prev(struct sc_kvs_iter *it, bool *valid_out, struct sc_diag 
     SC_TRY(leaving_key(it, it->current->entry.key));
     it->valid = false;
     if (it->forward) {
+        note_turn(it);
         SC_TRY(seek_all_lt(it, sc_buf_slice(&it->key), diag));
     } else {
         SC_TRY(move_past(it, diag));

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#define HEIGHT_MAX 12 /* branching 4: good for 4^12 entries */
+#define HEIGHT_MAX KVS_MEMTABLE_HEIGHT_MAX /* branching 4: good for 4^12 entries */
 
 struct kvs_node {
     uint64_t word; /* kvs_entry_word */
@@ -21,6 +21,7 @@ struct kvs_memtable {
     atomic_size_t size;
     _Atomic uint64_t count;
     _Atomic uint64_t seq_max;
+    _Atomic(struct kvs_memtable_range *) ranges;
     _Atomic(struct kvs_node *) head[HEIGHT_MAX];
 };
 
@@ -70,25 +71,55 @@ void kvs_memtable_unrefp(struct kvs_memtable **mt)
     kvs_memtable_unref(*mt);
 }
 
-/* For each level the last link whose node is < (key, seq); the head's links count as -infinity. */
-static struct kvs_node *find(const struct kvs_memtable *mt, struct sc_slice key, uint64_t seq,
-                             const _Atomic(struct kvs_node *) *prev_out[HEIGHT_MAX])
+static const _Atomic(struct kvs_node *) *link_of(const struct kvs_memtable *mt, const struct kvs_node *at, size_t level)
 {
-    const struct kvs_node *at = NULL;
+    return at != NULL ? &at->next[level] : &mt->head[level];
+}
+
+/* From node `at` (NULL: the head) of `level` down: fills prev_out below with the last node < (key, seq) of each level
+ * and returns what follows on the lowest. */
+static struct kvs_node *descend(const struct kvs_memtable *mt, const struct kvs_node *at, size_t level,
+                                struct sc_slice key, uint64_t seq, const struct kvs_node **prev_out)
+{
     struct kvs_node *next = NULL;
-    for (size_t level = HEIGHT_MAX; level-- > 0;) {
+    const struct kvs_node *not_below = NULL; /* was compared one level higher already */
+    for (level++; level-- > 0;) {
         for (;;) {
-            const _Atomic(struct kvs_node *) *link = at != NULL ? &at->next[level] : &mt->head[level];
-            next = load(link);
-            if (next == NULL || kvs_entry_cmp(key_of(next), next->word >> 1, key, seq) >= 0) {
+            next = load(link_of(mt, at, level));
+            if (next == NULL || next == not_below || kvs_entry_cmp(key_of(next), next->word >> 1, key, seq) >= 0) {
+                not_below = next;
                 if (prev_out != NULL)
-                    prev_out[level] = link;
+                    prev_out[level] = at;
                 break;
             }
             at = next;
         }
     }
     return next;
+}
+
+static struct kvs_node *find(const struct kvs_memtable *mt, struct sc_slice key, uint64_t seq,
+                             const struct kvs_node **prev_out)
+{
+    return descend(mt, NULL, HEIGHT_MAX - 1, key, seq, prev_out);
+}
+
+/* As find(), from where the last addition was, if the key lies behind: climbs only as high as the distance asks for. */
+static void find_near(const struct kvs_memtable *mt, struct sc_slice key, uint64_t seq, struct kvs_memtable_hint *hint)
+{
+    const struct kvs_node *last = hint->last;
+    if (last == NULL || kvs_entry_cmp(key_of(last), last->word >> 1, key, seq) >= 0) {
+        find(mt, key, seq, hint->prev);
+        return;
+    }
+    size_t level = 0;
+    while (level + 1 < HEIGHT_MAX) {
+        const struct kvs_node *next = load(link_of(mt, hint->prev[level], level));
+        if (next == NULL || kvs_entry_cmp(key_of(next), next->word >> 1, key, seq) >= 0)
+            break;
+        level++;
+    }
+    descend(mt, hint->prev[level], level, key, seq, hint->prev);
 }
 
 static uint32_t random_height(struct kvs_memtable *mt)
@@ -99,12 +130,13 @@ static uint32_t random_height(struct kvs_memtable *mt)
     return h;
 }
 
-sc_err kvs_memtable_add(struct kvs_memtable *mt, const struct kvs_entry *e, const struct kvs_node **node_out)
+sc_err kvs_memtable_add(struct kvs_memtable *mt, const struct kvs_entry *e, struct kvs_memtable_hint *hint,
+                        const struct kvs_node **node_out)
 {
-    const _Atomic(struct kvs_node *) *prev[HEIGHT_MAX];
+    struct kvs_memtable_hint none = {0};
     const uint32_t height = random_height(mt);
     const size_t links = height * sizeof(_Atomic(struct kvs_node *));
-    struct kvs_node *n = sc_arena_alloc(&mt->arena, sizeof *n + links + e->key.size + e->value.size);
+    struct kvs_node *n = sc_arena_alloc_raw(&mt->arena, sizeof *n + links + e->key.size + e->value.size);
     if (n == NULL)
         return SC_E_NOMEM;
     SC_ASSERT(e->key.size <= UINT32_MAX && e->value.size <= UINT32_MAX && e->seq <= KVS_SEQ_MAX);
@@ -114,14 +146,17 @@ sc_err kvs_memtable_add(struct kvs_memtable *mt, const struct kvs_entry *e, cons
     n->height = height;
     memcpy((uint8_t *)key_ptr(n), e->key.ptr, e->key.size);
     memcpy((uint8_t *)key_ptr(n) + e->key.size, e->value.ptr, e->value.size);
-    const struct kvs_node *at = find(mt, e->key, e->seq, prev);
-    SC_ASSERT(at == NULL || kvs_entry_cmp(key_of(at), at->word >> 1, e->key, e->seq) != 0);
+    hint = hint != NULL ? hint : &none;
+    find_near(mt, e->key, e->seq, hint);
     for (uint32_t level = 0; level < height; level++) {
-        atomic_store_explicit(&n->next[level], load(prev[level]), memory_order_relaxed);
-        atomic_store_explicit((_Atomic(struct kvs_node *) *)prev[level], n, memory_order_release);
+        _Atomic(struct kvs_node *) *link = (_Atomic(struct kvs_node *) *)link_of(mt, hint->prev[level], level);
+        atomic_init(&n->next[level], load(link));
+        atomic_store_explicit(link, n, memory_order_release);
+        hint->prev[level] = n;
     }
+    hint->last = n;
     atomic_store_explicit(&mt->size, mt->arena.size, memory_order_relaxed);
-    atomic_fetch_add_explicit(&mt->count, 1, memory_order_relaxed);
+    atomic_store_explicit(&mt->count, atomic_load_explicit(&mt->count, memory_order_relaxed) + 1, memory_order_relaxed);
     if (e->seq > atomic_load_explicit(&mt->seq_max, memory_order_relaxed))
         atomic_store_explicit(&mt->seq_max, e->seq, memory_order_relaxed);
     if (node_out != NULL)
@@ -131,11 +166,56 @@ sc_err kvs_memtable_add(struct kvs_memtable *mt, const struct kvs_entry *e, cons
 
 void kvs_memtable_remove(struct kvs_memtable *mt, const struct kvs_node *node)
 {
-    const _Atomic(struct kvs_node *) *prev[HEIGHT_MAX];
+    const struct kvs_node *prev[HEIGHT_MAX];
     SC_ASSERT(find(mt, key_of(node), node->word >> 1, prev) == node);
     for (uint32_t level = 0; level < node->height; level++)
-        atomic_store((_Atomic(struct kvs_node *) *)prev[level], load(&node->next[level]));
+        atomic_store((_Atomic(struct kvs_node *) *)link_of(mt, prev[level], level), load(&node->next[level]));
     atomic_fetch_sub(&mt->count, 1);
+}
+
+sc_err kvs_memtable_add_range(struct kvs_memtable *mt, const struct kvs_range_del *d)
+{
+    struct kvs_memtable_range *r = sc_arena_alloc_raw(&mt->arena, sizeof *r + d->lower.size + d->upper.size);
+    if (r == NULL)
+        return SC_E_NOMEM;
+    uint8_t *p = (uint8_t *)(r + 1);
+    memcpy(p, d->lower.ptr, d->lower.size);
+    memcpy(p + d->lower.size, d->upper.ptr, d->upper.size);
+    r->del =
+        (struct kvs_range_del){.lower = {p, d->lower.size}, .upper = {p + d->lower.size, d->upper.size}, .seq = d->seq};
+    r->next = atomic_load_explicit(&mt->ranges, memory_order_relaxed);
+    atomic_store_explicit(&mt->ranges, r, memory_order_release);
+    atomic_store_explicit(&mt->size, mt->arena.size, memory_order_relaxed);
+    if (d->seq > atomic_load_explicit(&mt->seq_max, memory_order_relaxed))
+        atomic_store_explicit(&mt->seq_max, d->seq, memory_order_relaxed);
+    return SC_OK;
+}
+
+const struct kvs_memtable_range *kvs_memtable_ranges(const struct kvs_memtable *mt)
+{
+    return atomic_load_explicit(&mt->ranges, memory_order_acquire);
+}
+
+uint64_t kvs_memtable_cover(const struct kvs_memtable *mt, struct sc_slice key, uint64_t seq)
+{
+    uint64_t newest = 0;
+    for (const struct kvs_memtable_range *r = kvs_memtable_ranges(mt); r != NULL; r = r->next)
+        if (r->del.seq <= seq && r->del.seq > newest && kvs_range_has(r->del.lower, r->del.upper, key))
+            newest = r->del.seq;
+    return newest;
+}
+
+void kvs_memtable_remove_ranges(struct kvs_memtable *mt, uint64_t seq)
+{
+    struct kvs_memtable_range *r = atomic_load(&mt->ranges);
+    while (r != NULL && r->del.seq > seq)
+        r = r->next;
+    atomic_store(&mt->ranges, r);
+}
+
+bool kvs_memtable_is_empty(const struct kvs_memtable *mt)
+{
+    return kvs_memtable_count(mt) == 0 && kvs_memtable_ranges(mt) == NULL;
 }
 
 size_t kvs_memtable_size(const struct kvs_memtable *mt)

@@ -12,15 +12,17 @@
 
 struct replay {
     struct kvs_memtable *mem;
+    struct kvs_apply *apply;
     uint64_t generation; /* of the root as found */
     uint64_t next_seq;
     uint64_t fresh; /* of the last group */
     const struct kvs_id *log;
 };
 
-static sc_err replay_record(void *arg, const struct kvs_entry *e)
+static sc_err replay_commit(void *arg, const struct kvs_wal_commit *c)
 {
-    return kvs_memtable_add(arg, e, NULL);
+    struct replay *r = arg;
+    return kvs_apply_commit(r->apply, c, r->mem);
 }
 
 static sc_err replay_group(void *arg, struct sc_slice body, struct sc_diag *diag)
@@ -28,7 +30,7 @@ static sc_err replay_group(void *arg, struct sc_slice body, struct sc_diag *diag
     struct replay *r = arg;
     struct kvs_wal_group g;
     char name[KVS_NAME_SIZE];
-    const sc_err err = kvs_wal_group_parse(body, &g, replay_record, r->mem);
+    const sc_err err = kvs_wal_group_parse(body, &g, replay_commit, r);
     if (err != SC_OK)
         return sc_context(diag, err, "object %s: log group", kvs_id_name(r->log, name));
     if (g.first_seq != r->next_seq || g.fresh <= r->fresh)
@@ -59,7 +61,7 @@ static sc_err log_judge(const struct sc_kvs *kvs, const struct kvs_root_log *log
             return kvs_io_not_ours(diag, &log->id, at, left, "not authentic");
         return SC_OK;
     }
-    if (found->object_size != log->end.size || found->end.size != log->end.size ||
+    if ((found->tail != KVS_WAL_TAIL_CLEAN && found->tail != KVS_WAL_TAIL_ZEROS) || found->end.size != log->end.size ||
         found->end.group_count != log->end.group_count || !sc_ct_equal(found->end.tag, log->end.tag, SC_TAG_SIZE))
         return kvs_io_not_ours(diag, &log->id, at, left, "differs from the log's sealed end");
     return SC_OK;
@@ -70,7 +72,7 @@ static sc_err logs_replay(struct sc_kvs *kvs, struct replay *r, struct kvs_wal_f
     const struct kvs_root *root = &kvs->anchor.root;
     for (size_t i = 0; i < root->log_count; i++) {
         r->log = &root->logs[i].id;
-        SC_TRY(kvs_wal_read(&kvs->io, r->log, UINT64_MAX, replay_group, r, live_out, diag));
+        SC_TRY(kvs_wal_read(&kvs->io, r->log, root->logs[i].key_id, UINT64_MAX, replay_group, r, live_out, diag));
         SC_TRY(log_judge(kvs, &root->logs[i], live_out, diag));
     }
     return SC_OK;
@@ -80,13 +82,12 @@ static sc_err manifest_load(struct sc_kvs *kvs, struct kvs_version **out, struct
 {
     const struct kvs_root *root = &kvs->anchor.root;
     SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
-    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, root->manifest_size,
-                             root->manifest_tag, &plain, diag));
+    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, &plain, diag));
     SC_CLEANUP(kvs_manifest_deinit) struct kvs_manifest m = {0};
     char name[KVS_NAME_SIZE];
     const sc_err err = kvs_manifest_parse(sc_buf_slice(&plain), &m);
     if (err != SC_OK)
-        return sc_context(diag, err, "object %s: manifest", kvs_id_name(&root->manifest, name));
+        return sc_context(diag, err, "object %s: manifest", kvs_id_name(&root->manifest.id, name));
     kvs->seq_flushed = m.seq_flushed;
     return kvs_version_from_manifest(&m, &kvs->io, kvs->cache, kvs->garbage, out);
 }
@@ -97,6 +98,8 @@ static sc_err fresh_judge(struct sc_kvs *kvs, const struct replay *r, const stru
                           struct sc_diag *diag)
 {
     struct kvs_anchor *a = &kvs->anchor;
+    if (kvs->counter.read != NULL && !kvs->read_only) /* the writer before may have counted until it was fenced */
+        SC_TRY(kvs->counter.read(kvs->counter.self, &a->counted, diag));
     a->fresh = r->fresh > a->root.fresh ? r->fresh : a->root.fresh;
     if (a->fresh >= a->counted)
         return SC_OK;
@@ -118,8 +121,6 @@ static sc_err take_over(struct sc_kvs *kvs, struct sc_diag *diag)
     struct kvs_root root = kvs->anchor.root;
     root.epoch++;
     SC_TRY(kvs_anchor_swap(&kvs->anchor, &root, diag));
-    if (kvs->counter.read != NULL) /* the writer before may have counted until now */
-        SC_TRY(kvs->counter.read(kvs->counter.self, &kvs->anchor.counted, diag));
     return SC_OK;
 }
 
@@ -128,20 +129,23 @@ static sc_err settle(struct sc_kvs *kvs, const struct kvs_memtable *mem, uint64_
                      struct sc_diag *diag)
 {
     struct kvs_root root = kvs->anchor.root;
-    if (kvs_memtable_count(mem) != 0) {
+    if (!kvs_memtable_is_empty(mem)) {
         struct kvs_version *next;
         SC_CLEANUP(kvs_table_list_deinit) struct kvs_table_list tables = {0};
         SC_TRY(kvs_tables_from_memtable(kvs, mem, &tables, diag));
-        const struct kvs_edit edit = {.add = tables.tables, .add_count = tables.count};
+        const struct kvs_edit edit = {.add = tables.tables,
+                                      .add_count = tables.count,
+                                      .add_ranges = kvs_memtable_ranges(mem),
+                                      .seq_flushed = seq};
         SC_TRY(kvs_version_apply(*version, &edit, &next));
         kvs_version_unref(*version);
         *version = next;
-        SC_TRY(kvs_manifest_write(kvs, *version, seq, &root, diag));
+        SC_TRY(kvs_manifest_write(kvs, *version, &root, diag));
         kvs->seq_flushed = seq;
     }
     SC_TRY(kvs_wal_create(&kvs->io, &kvs->wal, diag));
     root.log_count = 1;
-    root.logs[0] = (struct kvs_root_log){.id = *kvs_wal_id(kvs->wal)};
+    root.logs[0] = (struct kvs_root_log){.id = *kvs_wal_id(kvs->wal), .key_id = kvs_wal_key_id(kvs->wal)};
     return kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
 }
 
@@ -153,7 +157,7 @@ struct orphans {
 static bool is_named(const struct orphans *o, const struct kvs_id *id)
 {
     const struct kvs_root *root = &o->kvs->anchor.root;
-    if (kvs_id_eq(id, &root->manifest))
+    if (kvs_id_eq(id, &root->manifest.id))
         return true;
     for (size_t i = 0; i < root->log_count; i++)
         if (kvs_id_eq(id, &root->logs[i].id))
@@ -193,7 +197,7 @@ sc_err kvs_recover(struct sc_kvs *kvs, struct sc_diag *diag)
         SC_TRY(take_over(kvs, diag));
     SC_TRY(manifest_load(kvs, &version, diag));
     SC_TRY(kvs_memtable_new(&mem));
-    struct replay r = {.mem = mem, .generation = generation, .next_seq = kvs->seq_flushed + 1};
+    struct replay r = {.mem = mem, .apply = kvs->apply, .generation = generation, .next_seq = kvs->seq_flushed + 1};
     SC_TRY(logs_replay(kvs, &r, &live, diag));
     SC_TRY(fresh_judge(kvs, &r, &live, diag));
     kvs->seq_visible = r.next_seq - 1;
@@ -209,7 +213,7 @@ sc_err kvs_recover(struct sc_kvs *kvs, struct sc_diag *diag)
 /* ---- a new volume ----
  * A creation that was cut short leaves an empty manifest and an empty log without a root.  Anything larger under our
  * kind of name is a volume whose root is gone: to create over it would destroy what may still be saved. */
-#define LEFTOVER_SIZE_MAX (KVS_HEADER_SIZE + 12)
+#define LEFTOVER_SIZE_MAX (KVS_HEADER_SIZE + 16)
 
 static sc_err leftover_note(void *arg, const char *name)
 {
@@ -241,11 +245,14 @@ sc_err kvs_create(struct sc_kvs *kvs, struct sc_diag *diag)
     struct kvs_root root = {.epoch = 1, .log_count = 1};
     SC_TRY(leftovers_remove(kvs, diag));
     kvs_id_random(&kvs->io.volume);
+    kvs->io.keys->data_count = 1;
+    kvs->io.keys->data[0].id = KVS_KEY_ROOT + 1;
+    sc_key_random(&kvs->io.keys->data[0].key);
     SC_TRY(kvs_version_apply(NULL, &(struct kvs_edit){0}, &version));
     SC_TRY(kvs_memtable_new(&mem));
     SC_TRY(kvs_view_new(mem, NULL, version, &kvs->view));
-    SC_TRY(kvs_manifest_write(kvs, version, 0, &root, diag));
+    SC_TRY(kvs_manifest_write(kvs, version, &root, diag));
     SC_TRY(kvs_wal_create(&kvs->io, &kvs->wal, diag));
-    root.logs[0].id = *kvs_wal_id(kvs->wal);
+    root.logs[0] = (struct kvs_root_log){.id = *kvs_wal_id(kvs->wal), .key_id = kvs_wal_key_id(kvs->wal)};
     return kvs_anchor_swap_fresh(&kvs->anchor, &root, diag);
 }

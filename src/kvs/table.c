@@ -10,20 +10,20 @@ struct kvs_table {
     atomic_uint refs;
     atomic_bool obsolete;
     uint64_t number; /* unique in the process: the cache's name for it */
-    const struct kvs_io *io;
+    struct kvs_io *io;
     struct kvs_cache *cache;
     struct kvs_garbage *garbage;
     struct kvs_table_meta meta;
     struct sc_buf keys;   /* meta's */
     pthread_mutex_t lock; /* guards aead */
-    struct sc_aead *aead; /* made at first use */
+    struct sc_aead *aead; /* made at once: its data key may be gone later */
 };
 
 #define PART_INDEX UINT32_MAX /* the cache's name for the index; blocks have their number */
 
 static _Atomic uint64_t next_number = 1;
 
-sc_err kvs_table_new(const struct kvs_io *io, const struct kvs_table_meta *meta, struct kvs_cache *cache,
+sc_err kvs_table_new(struct kvs_io *io, const struct kvs_table_meta *meta, struct kvs_cache *cache,
                      struct kvs_garbage *garbage, struct kvs_table **out)
 {
     struct kvs_table *t = calloc(1, sizeof *t);
@@ -38,7 +38,9 @@ sc_err kvs_table_new(const struct kvs_io *io, const struct kvs_table_meta *meta,
     pthread_mutex_init(&t->lock, NULL);
     sc_buf_put_bytes(&t->keys, meta->smallest);
     sc_buf_put_bytes(&t->keys, meta->largest);
-    const sc_err err = sc_buf_status(&t->keys);
+    sc_err err = sc_buf_status(&t->keys);
+    if (err == SC_OK)
+        err = kvs_io_aead(io, KVS_TABLE_PURPOSE, meta->key_id, &meta->id, &t->aead);
     if (err != SC_OK) {
         kvs_table_unref(t);
         return err;
@@ -86,9 +88,8 @@ static sc_err chunk_open(struct kvs_table *t, uint32_t nonce_prefix, uint64_t no
     kvs_header_make(header, KVS_MAGIC_TABLE);
     sc_nonce_make(nonce, nonce_prefix, nonce_count);
     pthread_mutex_lock(&t->lock);
-    sc_err err = t->aead != NULL ? SC_OK : kvs_io_aead(t->io, KVS_TABLE_PURPOSE, &t->meta.id, &t->aead);
-    if (err == SC_OK)
-        err = sc_aead_open(t->aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(bytes, size), tag, bytes);
+    const sc_err err =
+        sc_aead_open(t->aead, nonce, sc_slice_of(header, sizeof header), sc_slice_of(bytes, size), tag, bytes);
     pthread_mutex_unlock(&t->lock);
     return err == SC_E_AUTH ? kvs_io_not_ours(diag, &t->meta.id, offset, size, "not authentic") : err;
 }

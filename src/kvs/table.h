@@ -12,7 +12,7 @@
 #include "kvs/block.h"
 #include "kvs/format.h"
 
-#define KVS_TABLE_PURPOSE   "kvs/table v1"
+#define KVS_TABLE_PURPOSE   "kvs/table v2"
 enum { KVS_TABLE_NONCE_BLOCK = 0, KVS_TABLE_NONCE_INDEX = 1 };
 enum { KVS_CODEC_ROWS = 0, KVS_CODEC_ROWS_ZSTD = 1, KVS_CODEC_COLUMNS = 2 };
 #define KVS_BLOCK_SIZE_MIN  ((size_t)256)
@@ -21,18 +21,19 @@ enum { KVS_CODEC_ROWS = 0, KVS_CODEC_ROWS_ZSTD = 1, KVS_CODEC_COLUMNS = 2 };
 /* What the manifest says about a table. */
 struct kvs_table_meta {
     struct kvs_id id;
+    uint32_t key_id;       /* of the data key */
     uint64_t size;         /* of the object, bytes */
     uint32_t index_size;   /* sealed index, the object's last bytes */
     uint8_t index_tag[SC_TAG_SIZE];
     uint64_t entry_count;
-    uint64_t seq_max;
+    uint64_t seq_min, seq_max;
     struct sc_slice smallest, largest; /* user keys; owned by whoever owns the meta (table: keys buffer) */
 };
 
 /* ---- building ---- */
 struct kvs_table_builder;
 /* block_size: plaintext bytes after which a block is closed. */
-sc_err kvs_table_builder_new(const struct kvs_io *io, size_t block_size, struct kvs_table_builder **out) SC_MUST_CHECK;
+sc_err kvs_table_builder_new(struct kvs_io *io, size_t block_size, struct kvs_table_builder **out) SC_MUST_CHECK;
 void kvs_table_builder_free(struct kvs_table_builder *b); /* NULL is fine */
 void kvs_table_builder_freep(struct kvs_table_builder **b);
 /* Entries come in order. */
@@ -82,7 +83,7 @@ sc_err kvs_table_block_parse(const struct kvs_block_ref *ref, struct sc_buf *sto
 struct kvs_garbage; /* garbage.h */
 struct kvs_table;
 /* Copies meta.  cache and garbage are borrowed and outlive the table. */
-sc_err kvs_table_new(const struct kvs_io *io, const struct kvs_table_meta *meta, struct kvs_cache *cache,
+sc_err kvs_table_new(struct kvs_io *io, const struct kvs_table_meta *meta, struct kvs_cache *cache,
                      struct kvs_garbage *garbage, struct kvs_table **out) SC_MUST_CHECK;
 struct kvs_table *kvs_table_ref(struct kvs_table *t);
 void kvs_table_unref(struct kvs_table *t); /* NULL is fine */

@@ -10,9 +10,10 @@
 #define COLUMNS_SKIP        7 /* blocks that are not tried as columns after one that did not fit */
 
 struct kvs_table_builder {
-    const struct kvs_io *io;
+    struct kvs_io *io;
     size_t block_size;
     struct kvs_id id;
+    uint32_t key_id;
     struct sc_aead *aead;
     struct kvs_packer *packer;
     struct kvs_columns_builder *columns;
@@ -29,7 +30,7 @@ struct kvs_table_builder {
     uint64_t filter_seed;
     uint32_t block_count;
     struct sc_buf smallest, last_key;
-    uint64_t entry_count, seq_max;
+    uint64_t entry_count, seq_min, seq_max;
 };
 
 void kvs_table_builder_free(struct kvs_table_builder *b)
@@ -56,13 +57,14 @@ void kvs_table_builder_freep(struct kvs_table_builder **b)
     kvs_table_builder_free(*b);
 }
 
-sc_err kvs_table_builder_new(const struct kvs_io *io, size_t block_size, struct kvs_table_builder **out)
+sc_err kvs_table_builder_new(struct kvs_io *io, size_t block_size, struct kvs_table_builder **out)
 {
     SC_CLEANUP(kvs_table_builder_freep) struct kvs_table_builder *b = calloc(1, sizeof *b);
     if (b == NULL)
         return SC_E_NOMEM;
     b->io = io;
     b->block_size = block_size;
+    b->seq_min = UINT64_MAX;
     b->pending_capacity = COLUMNS_FACTOR * block_size + block_size;
     b->pending_bytes = malloc(b->pending_capacity);
     b->pending = calloc(KVS_COLUMNS_ROWS_MAX, sizeof *b->pending);
@@ -71,8 +73,9 @@ sc_err kvs_table_builder_new(const struct kvs_io *io, size_t block_size, struct 
     SC_TRY(kvs_packer_new(&b->packer));
     SC_TRY(kvs_columns_builder_new(&b->columns));
     kvs_id_random(&b->id);
+    b->key_id = kvs_io_newest_key(io);
     sc_random(&b->filter_seed, sizeof b->filter_seed);
-    SC_TRY(kvs_io_aead(io, KVS_TABLE_PURPOSE, &b->id, &b->aead));
+    SC_TRY(kvs_io_aead(io, KVS_TABLE_PURPOSE, b->key_id, &b->id, &b->aead));
     uint8_t *header = sc_buf_extend(&b->object, KVS_HEADER_SIZE);
     if (header == NULL)
         return SC_E_NOMEM;
@@ -205,6 +208,8 @@ sc_err kvs_table_builder_add(struct kvs_table_builder *b, const struct kvs_entry
     }
     if (e->seq > b->seq_max)
         b->seq_max = e->seq;
+    if (e->seq < b->seq_min)
+        b->seq_min = e->seq;
     SC_TRY(sc_buf_status(&b->hashes));
     SC_TRY(sc_buf_status(&b->last_key));
     SC_TRY(sc_buf_status(&b->smallest));
@@ -249,7 +254,8 @@ static void filter_put(const struct kvs_table_builder *b, struct sc_buf *index)
 sc_err kvs_table_builder_finish(struct kvs_table_builder *b, struct kvs_table_meta *meta_out, struct sc_diag *diag)
 {
     char name[KVS_NAME_SIZE];
-    struct kvs_table_meta meta = {.id = b->id, .entry_count = b->entry_count, .seq_max = b->seq_max};
+    struct kvs_table_meta meta = {
+        .id = b->id, .key_id = b->key_id, .entry_count = b->entry_count, .seq_min = b->seq_min, .seq_max = b->seq_max};
     SC_ASSERT(b->entry_count != 0);
     SC_TRY(pending_close(b));
     SC_CLEANUP(sc_buf_deinit) struct sc_buf index = {0};

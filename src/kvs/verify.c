@@ -23,14 +23,18 @@ static sc_err group_check(void *arg, struct sc_slice body, struct sc_diag *diag)
     return sc_context(diag, kvs_wal_group_parse(body, &g, NULL, NULL), "log group");
 }
 
-static sc_err log_verify(struct sc_kvs *kvs, const struct kvs_id *id, const struct kvs_wal_end *end, bool exact,
+/* Behind the end there may be zeros; of a live log nobody has promised what else. */
+static sc_err log_verify(struct sc_kvs *kvs, const struct kvs_root_log *log, const struct kvs_wal_end *end, bool live,
                          struct sc_diag *diag)
 {
+    const struct kvs_id *id = &log->id;
     struct kvs_wal_found found;
-    SC_TRY(kvs_wal_read(&kvs->io, id, end->group_count, group_check, NULL, &found, diag));
+    SC_TRY(
+        kvs_wal_read(&kvs->io, id, log->key_id, live ? end->group_count : UINT64_MAX, group_check, NULL, &found, diag));
     const uint64_t size = found.object_size > end->size ? found.object_size : end->size;
     if (found.end.group_count != end->group_count || found.end.size != end->size ||
-        !sc_ct_equal(found.end.tag, end->tag, SC_TAG_SIZE) || (exact && found.object_size != end->size))
+        !sc_ct_equal(found.end.tag, end->tag, SC_TAG_SIZE) ||
+        (!live && found.tail != KVS_WAL_TAIL_CLEAN && found.tail != KVS_WAL_TAIL_ZEROS))
         return kvs_io_not_ours(diag, id, found.end.size, size - found.end.size, "not authentic, or missing");
     return SC_OK;
 }
@@ -41,16 +45,17 @@ static sc_err root_and_logs_verify(struct sc_kvs *kvs, struct progress *p, struc
     const struct kvs_root *root = &kvs->anchor.root;
     SC_TRY(kvs_anchor_fence(&kvs->anchor, diag));
     SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
-    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, root->manifest_size,
-                             root->manifest_tag, &plain, diag));
+    SC_TRY(kvs_io_get_sealed(&kvs->io, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, &root->manifest, &plain, diag));
     progress_add(p, plain.size);
     for (size_t i = 0; i < root->log_count; i++) {
         const struct kvs_root_log *log = &root->logs[i];
         const bool live = i + 1 == root->log_count;
         if (live && kvs->wal == NULL) /* read-only: another process may be writing it; opening has judged it */
             break;
+        if (live)
+            SC_TRY(kvs_wal_sync(kvs->wal, diag)); /* what is not synced is not in the store */
         const struct kvs_wal_end end = live ? kvs_wal_end(kvs->wal) : log->end;
-        SC_TRY(log_verify(kvs, &log->id, &end, true, diag));
+        SC_TRY(log_verify(kvs, log, &end, live, diag));
         progress_add(p, end.size);
     }
     return SC_OK;

@@ -15,6 +15,7 @@ void kvs_version_unref(struct kvs_version *v)
             kvs_table_unref(v->levels[l].tables[i]);
         free(v->levels[l].tables);
     }
+    kvs_range_list_deinit(&v->ranges);
     free(v);
 }
 
@@ -75,17 +76,46 @@ static sc_err level_apply(const struct kvs_level *from, const struct kvs_edit *e
     return SC_OK;
 }
 
+/* Whether a table of v could hold something older than d in its range, now that edit->add replaces edit->remove.  What
+ * a merge has written has lost what d hides. */
+static bool still_hides(const struct kvs_version *v, const struct kvs_edit *edit, const struct kvs_range_del *d)
+{
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
+        for (size_t i = 0; i < v->levels[l].count; i++) {
+            const struct kvs_table_meta *m = kvs_table_meta(v->levels[l].tables[i]);
+            if (m->seq_min < d->seq && kvs_range_meets(d, m->smallest, m->largest) &&
+                !is_removed(edit, v->levels[l].tables[i]))
+                return true;
+        }
+    }
+    return false;
+}
+
+static sc_err ranges_apply(const struct kvs_version *v, const struct kvs_edit *edit, struct kvs_range_list *to)
+{
+    for (size_t i = 0; v != NULL && i < v->ranges.count; i++) {
+        const struct kvs_range_del *d = &v->ranges.items[i];
+        if (d->seq > edit->snapshot_min || still_hides(v, edit, d))
+            SC_TRY(kvs_range_list_add(to, d));
+    }
+    for (const struct kvs_memtable_range *r = edit->add_ranges; r != NULL; r = r->next)
+        SC_TRY(kvs_range_list_add(to, &r->del));
+    return SC_OK;
+}
+
 sc_err kvs_version_apply(const struct kvs_version *v, const struct kvs_edit *edit, struct kvs_version **out)
 {
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *next = NULL;
     SC_TRY(version_new(&next));
     for (size_t l = 0; l < KVS_LEVEL_COUNT; l++)
         SC_TRY(level_apply(v != NULL ? &v->levels[l] : NULL, edit, l == edit->add_level, l != 0, &next->levels[l]));
+    SC_TRY(ranges_apply(v, edit, &next->ranges));
+    next->seq_flushed = edit->seq_flushed;
     *out = SC_TAKE(next);
     return SC_OK;
 }
 
-sc_err kvs_version_from_manifest(const struct kvs_manifest *m, const struct kvs_io *io, struct kvs_cache *cache,
+sc_err kvs_version_from_manifest(const struct kvs_manifest *m, struct kvs_io *io, struct kvs_cache *cache,
                                  struct kvs_garbage *garbage, struct kvs_version **out)
 {
     SC_CLEANUP(kvs_version_unrefp) struct kvs_version *v = NULL;
@@ -104,16 +134,20 @@ sc_err kvs_version_from_manifest(const struct kvs_manifest *m, const struct kvs_
         level_append(&v->levels[m->tables[i].level], t);
         kvs_table_unref(t);
     }
+    v->seq_flushed = m->seq_flushed;
+    for (uint32_t i = 0; i < m->range_count; i++)
+        SC_TRY(kvs_range_list_add(&v->ranges, &m->ranges[i]));
     *out = SC_TAKE(v);
     return SC_OK;
 }
 
-void kvs_version_to_manifest(const struct kvs_version *v, uint64_t seq_flushed, struct sc_buf *plain_out)
+void kvs_version_to_manifest(const struct kvs_version *v, struct sc_buf *plain_out)
 {
-    kvs_manifest_begin(plain_out, seq_flushed, kvs_version_table_count(v));
+    kvs_manifest_begin(plain_out, v->seq_flushed, kvs_version_table_count(v));
     for (uint8_t l = 0; l < KVS_LEVEL_COUNT; l++)
         for (size_t i = 0; i < v->levels[l].count; i++)
             kvs_manifest_table_put(plain_out, l, kvs_table_meta(v->levels[l].tables[i]));
+    kvs_manifest_ranges_put(plain_out, &v->ranges);
 }
 
 size_t kvs_level_seek(const struct kvs_level *level, struct sc_slice key)

@@ -4,6 +4,7 @@
 #define SC_KVS_VERSION_H
 
 #include "kvs/manifest.h"
+#include "kvs/memtable.h"
 
 struct kvs_level {
     size_t count;
@@ -12,6 +13,8 @@ struct kvs_level {
 };
 struct kvs_version {
     unsigned refs; /* atomic */
+    uint64_t seq_flushed; /* all commits up to this one are in tables */
+    struct kvs_range_list ranges; /* deleted ranges that still hide something in tables */
     struct kvs_level levels[KVS_LEVEL_COUNT];
 };
 struct kvs_version *kvs_version_ref(struct kvs_version *v);
@@ -25,13 +28,16 @@ struct kvs_edit {
     struct kvs_table **add; /* by key if level > 0 */
     size_t add_count;
     uint8_t add_level;
+    uint64_t seq_flushed;
+    const struct kvs_memtable_range *add_ranges; /* of the memtable that was flushed; or NULL */
+    uint64_t snapshot_min; /* no reader is older: ranges up to it go once they hide nothing */
 };
 /* v may be NULL (empty); v stays as it is. */
 sc_err kvs_version_apply(const struct kvs_version *v, const struct kvs_edit *edit, struct kvs_version **out)
     SC_MUST_CHECK;
-sc_err kvs_version_from_manifest(const struct kvs_manifest *m, const struct kvs_io *io, struct kvs_cache *cache,
+sc_err kvs_version_from_manifest(const struct kvs_manifest *m, struct kvs_io *io, struct kvs_cache *cache,
                                  struct kvs_garbage *garbage, struct kvs_version **out) SC_MUST_CHECK;
-void kvs_version_to_manifest(const struct kvs_version *v, uint64_t seq_flushed, struct sc_buf *plain_out);
+void kvs_version_to_manifest(const struct kvs_version *v, struct sc_buf *plain_out);
 
 /* Tables of level (> 0) whose range meets [smallest, largest]: *first_out and their count. */
 size_t kvs_level_overlap(const struct kvs_level *level, struct sc_slice smallest, struct sc_slice largest,

@@ -1,3 +1,4 @@
+#include "kvs/cursor.h"
 #include "kvs/engine.h"
 
 sc_err kvs_view_new(struct kvs_memtable *mem, struct kvs_memtable *imm, struct kvs_version *version,
@@ -49,6 +50,14 @@ static bool memtable_get(const struct kvs_memtable *mt, struct sc_slice key, uin
     return sc_slice_eq(out->key, key);
 }
 
+uint64_t kvs_view_cover(const struct kvs_view *v, struct sc_slice key, uint64_t seq)
+{
+    uint64_t newest = kvs_memtable_cover(v->mem, key, seq);
+    if (newest == 0 && v->imm != NULL) /* what a newer source says is newer */
+        newest = kvs_memtable_cover(v->imm, key, seq);
+    return newest != 0 ? newest : kvs_range_list_cover(&v->version->ranges, key, seq);
+}
+
 /* Newer than `since` is all that matters: tables that end before are not asked. */
 static sc_err tables_get(const struct kvs_version *v, struct sc_slice key, uint64_t seq, uint64_t since,
                          struct kvs_found *found, struct sc_buf *value_out, struct sc_diag *diag)
@@ -72,8 +81,20 @@ sc_err kvs_view_get(struct kvs_view *v, struct sc_slice key, uint64_t seq, struc
                     struct sc_buf *value_out, struct sc_diag *diag)
 {
     struct kvs_entry e;
-    if (!memtable_get(v->mem, key, seq, &e) && !memtable_get(v->imm, key, seq, &e))
-        return tables_get(v->version, key, seq, 0, found, value_out, diag);
+    const size_t size = value_out != NULL ? value_out->size : 0;
+    if (!memtable_get(v->mem, key, seq, &e) && !memtable_get(v->imm, key, seq, &e)) {
+        SC_TRY(tables_get(v->version, key, seq, 0, found, value_out, diag));
+        if (found->any && kvs_view_cover(v, key, seq) > found->seq) {
+            found->any = false;
+            if (value_out != NULL)
+                value_out->size = size;
+        }
+        return SC_OK;
+    }
+    if (kvs_view_cover(v, key, seq) > e.seq) {
+        found->any = false;
+        return SC_OK;
+    }
     *found = (struct kvs_found){.any = true, .is_put = e.is_put, .seq = e.seq};
     if (value_out == NULL || !e.is_put)
         return SC_OK;
@@ -86,11 +107,69 @@ sc_err kvs_view_changed_since(struct kvs_view *v, struct sc_slice key, uint64_t 
 {
     struct kvs_entry e;
     struct kvs_found found;
+    *changed_out = true;
+    if (kvs_view_cover(v, key, KVS_SEQ_MAX) > seq)
+        return SC_OK;
     if (memtable_get(v->mem, key, KVS_SEQ_MAX, &e) || memtable_get(v->imm, key, KVS_SEQ_MAX, &e)) {
         *changed_out = e.seq > seq;
         return SC_OK;
     }
     SC_TRY(tables_get(v->version, key, KVS_SEQ_MAX, seq, &found, NULL, diag));
     *changed_out = found.any && found.seq > seq;
+    return SC_OK;
+}
+
+/* ---- whether anything in a range is newer than seq ---- */
+
+static bool memtable_range_changed(const struct kvs_memtable *mt, const struct sc_kvs_range *range, uint64_t seq)
+{
+    if (mt == NULL || kvs_memtable_seq_max(mt) <= seq)
+        return false;
+    for (const struct kvs_memtable_range *r = kvs_memtable_ranges(mt); r != NULL; r = r->next)
+        if (r->del.seq > seq && kvs_ranges_meet(r->del.lower, r->del.upper, range->lower, range->upper))
+            return true;
+    for (const struct kvs_node *n = kvs_memtable_seek(mt, range->lower, KVS_SEQ_MAX); n != NULL;
+         n = kvs_memtable_next(n)) {
+        struct kvs_entry e;
+        kvs_node_entry(n, &e);
+        if (!kvs_range_has(range->lower, range->upper, e.key))
+            return false;
+        if (e.seq > seq)
+            return true;
+    }
+    return false;
+}
+
+static sc_err table_range_changed(struct kvs_table *t, const struct sc_kvs_range *range, uint64_t seq,
+                                  bool *changed_out, struct sc_diag *diag)
+{
+    struct kvs_cursor *c;
+    SC_TRY(kvs_cursor_run(&t, 1, KVS_SEQ_MAX, KVS_RUN_MERGE, &c));
+    sc_err err = c->ops->seek_ge(c, range->lower, diag);
+    while (err == SC_OK && c->valid && !*changed_out && kvs_range_has(range->lower, range->upper, c->entry.key)) {
+        *changed_out = c->entry.seq > seq;
+        err = c->ops->next(c, diag);
+    }
+    kvs_cursor_free(c);
+    return err;
+}
+
+sc_err kvs_view_range_changed_since(struct kvs_view *v, const struct sc_kvs_range *range, uint64_t seq,
+                                    bool *changed_out, struct sc_diag *diag)
+{
+    *changed_out = memtable_range_changed(v->mem, range, seq) || memtable_range_changed(v->imm, range, seq);
+    for (size_t i = 0; i < v->version->ranges.count && !*changed_out; i++) {
+        const struct kvs_range_del *d = &v->version->ranges.items[i];
+        *changed_out = d->seq > seq && kvs_ranges_meet(d->lower, d->upper, range->lower, range->upper);
+    }
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++) {
+        for (size_t i = 0; i < v->version->levels[l].count && !*changed_out; i++) {
+            struct kvs_table *t = v->version->levels[l].tables[i];
+            const struct kvs_table_meta *m = kvs_table_meta(t);
+            if (m->seq_max > seq && sc_slice_cmp(m->largest, range->lower) >= 0 &&
+                (range->upper.size == 0 || sc_slice_cmp(m->smallest, range->upper) < 0))
+                SC_TRY(table_range_changed(t, range, seq, changed_out, diag));
+        }
+    }
     return SC_OK;
 }

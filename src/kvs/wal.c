@@ -1,14 +1,16 @@
 #include "kvs/wal.h"
 
-#define PURPOSE     "kvs/log v1"
+#define PURPOSE     "kvs/log v2"
 #define WINDOW_SIZE ((size_t)256 << 10)
 enum { NONCE_HEAD = 0, NONCE_BODY = 1 };
+enum { RECORD_DELETE = 0, RECORD_PUT = 1, RECORD_RANGE = 2 };
 
 struct kvs_wal {
     struct sc_store *store;
     struct sc_store_append *append;
     struct sc_aead *aead;
     struct kvs_id id;
+    uint32_t key_id;
     struct kvs_wal_end end;
     uint64_t synced; /* groups */
     struct sc_buf out;
@@ -39,7 +41,7 @@ static void wal_freep(struct kvs_wal **wal)
     kvs_wal_free(*wal);
 }
 
-sc_err kvs_wal_create(const struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag)
+sc_err kvs_wal_create(struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag)
 {
     char name[KVS_NAME_SIZE];
     SC_CLEANUP(wal_freep) struct kvs_wal *wal = calloc(1, sizeof *wal);
@@ -47,7 +49,8 @@ sc_err kvs_wal_create(const struct kvs_io *io, struct kvs_wal **out, struct sc_d
         return SC_E_NOMEM;
     wal->store = io->store;
     kvs_id_random(&wal->id);
-    SC_TRY(kvs_io_aead(io, PURPOSE, &wal->id, &wal->aead));
+    wal->key_id = kvs_io_newest_key(io);
+    SC_TRY(kvs_io_aead(io, PURPOSE, wal->key_id, &wal->id, &wal->aead));
     SC_TRY(io->store->ops->append_open(io->store, kvs_id_name(&wal->id, name), &wal->append, diag));
     *out = SC_TAKE(wal);
     return SC_OK;
@@ -105,6 +108,11 @@ const struct kvs_id *kvs_wal_id(const struct kvs_wal *wal)
     return &wal->id;
 }
 
+uint32_t kvs_wal_key_id(const struct kvs_wal *wal)
+{
+    return wal->key_id;
+}
+
 struct kvs_wal_end kvs_wal_end(const struct kvs_wal *wal)
 {
     return wal->end;
@@ -118,7 +126,7 @@ uint64_t kvs_wal_synced(const struct kvs_wal *wal)
 /* ---- reading ---- */
 
 struct log_reader {
-    const struct kvs_io *io;
+    struct kvs_io *io;
     const struct kvs_id *id;
     struct sc_aead *aead;
     uint64_t size;        /* of the object */
@@ -200,7 +208,6 @@ static sc_err group_read(struct log_reader *r, const struct kvs_wal_end *end, ui
     return SC_OK;
 }
 
-/* A file system that grew a file but lost its data gives zeros. */
 static sc_err zeros_to_end(struct log_reader *r, uint64_t from, bool *zeros_out, struct sc_diag *diag)
 {
     *zeros_out = false;
@@ -234,13 +241,13 @@ static sc_err header_check(struct log_reader *r, struct kvs_wal_found *found, bo
     return SC_OK;
 }
 
-sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t group_count_max,
+sc_err kvs_wal_read(struct kvs_io *io, const struct kvs_id *id, uint32_t key_id, uint64_t group_count_max,
                     sc_err (*each)(void *arg, struct sc_slice body, struct sc_diag *diag), void *arg,
                     struct kvs_wal_found *out, struct sc_diag *diag)
 {
     SC_CLEANUP(log_reader_deinit) struct log_reader r = {.io = io, .id = id};
     struct kvs_wal_found found = {0};
-    SC_TRY(kvs_io_aead(io, PURPOSE, id, &r.aead));
+    SC_TRY(kvs_io_aead(io, PURPOSE, key_id, id, &r.aead));
     SC_TRY(kvs_io_size(io, id, &r.size, diag));
     found.object_size = r.size;
     bool whole;
@@ -259,11 +266,11 @@ sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t g
         memcpy(found.end.tag, tag, sizeof tag);
         SC_TRY(each(arg, sc_buf_slice(&r.body), diag));
     }
-    if (found.tail == KVS_WAL_TAIL_BAD) {
+    if (found.tail != KVS_WAL_TAIL_CLEAN) {
         bool zeros;
         SC_TRY(zeros_to_end(&r, found.end.size, &zeros, diag));
         if (zeros)
-            found.tail = KVS_WAL_TAIL_SHORT;
+            found.tail = KVS_WAL_TAIL_ZEROS;
     }
     if (found.end.group_count == 0) /* a header alone is as good as nothing */
         found.end.size = 0;
@@ -283,26 +290,27 @@ void kvs_wal_group_begin(struct sc_buf *body, const struct kvs_wal_group *g)
 
 void kvs_wal_record_put(struct sc_buf *body, const struct kvs_entry *e)
 {
-    sc_buf_put_u8(body, e->is_put);
+    sc_buf_put_u8(body, e->is_range ? RECORD_RANGE : e->is_put ? RECORD_PUT : RECORD_DELETE);
     sc_buf_put_lvar(body, e->key);
-    if (e->is_put)
+    if (e->is_put || e->is_range)
         sc_buf_put_lvar(body, e->value);
 }
 
-static sc_err record_get(struct sc_reader *r, struct kvs_entry *out)
+sc_err kvs_wal_record_get(struct sc_reader *r, struct kvs_entry *out)
 {
     uint8_t kind;
     SC_TRY(sc_reader_get_u8(r, &kind));
     SC_TRY(sc_reader_get_lvar(r, &out->key));
     out->value = SC_SLICE_EMPTY;
-    if (kind == 1)
+    if (kind == RECORD_PUT || kind == RECORD_RANGE)
         SC_TRY(sc_reader_get_lvar(r, &out->value));
-    out->is_put = kind == 1;
-    return kind <= 1 && out->key.size != 0 ? SC_OK : SC_E_MALFORMED;
+    out->is_put = kind == RECORD_PUT;
+    out->is_range = kind == RECORD_RANGE;
+    return kind <= RECORD_RANGE && (out->key.size != 0 || out->is_range) ? SC_OK : SC_E_MALFORMED;
 }
 
 sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out,
-                           sc_err (*each)(void *arg, const struct kvs_entry *e), void *arg)
+                           sc_err (*each)(void *arg, const struct kvs_wal_commit *c), void *arg)
 {
     struct sc_reader r = sc_reader_of(body);
     struct kvs_wal_group g;
@@ -313,14 +321,15 @@ sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out
     if (g.first_seq > KVS_SEQ_MAX || g.commit_count > KVS_SEQ_MAX - g.first_seq)
         return SC_E_MALFORMED;
     for (uint64_t c = 0; c < g.commit_count; c++) {
-        uint64_t record_count;
-        SC_TRY(sc_reader_get_varint(&r, &record_count));
-        for (uint64_t i = 0; i < record_count; i++) {
-            struct kvs_entry e = {.seq = g.first_seq + c};
-            SC_TRY(record_get(&r, &e));
-            if (each != NULL)
-                SC_TRY(each(arg, &e));
-        }
+        struct kvs_wal_commit commit = {.seq = g.first_seq + c};
+        struct kvs_entry e;
+        SC_TRY(sc_reader_get_varint(&r, &commit.record_count));
+        const uint8_t *start = r.cur;
+        for (uint64_t i = 0; i < commit.record_count; i++)
+            SC_TRY(kvs_wal_record_get(&r, &e));
+        commit.records = (struct sc_slice){start, (size_t)(r.cur - start)};
+        if (each != NULL)
+            SC_TRY(each(arg, &commit));
     }
     SC_TRY(sc_reader_expect_end(&r));
     *group_out = g;

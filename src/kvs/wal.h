@@ -29,20 +29,22 @@ struct kvs_wal_end {
 /* ---- writing; one thread at a time ---- */
 struct kvs_wal;
 /* Creates the object. */
-sc_err kvs_wal_create(const struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err kvs_wal_create(struct kvs_io *io, struct kvs_wal **out, struct sc_diag *diag) SC_MUST_CHECK;
 void kvs_wal_free(struct kvs_wal *wal); /* NULL is fine; does not sync */
 /* Seals and appends one group.  After any failure but SC_E_LIMIT the log must not be used again. */
 sc_err kvs_wal_append(struct kvs_wal *wal, struct sc_slice body, struct sc_diag *diag) SC_MUST_CHECK;
 /* All groups appended before are durable on SC_OK.  After a failure the log must not be used again. */
 sc_err kvs_wal_sync(struct kvs_wal *wal, struct sc_diag *diag) SC_MUST_CHECK;
 const struct kvs_id *kvs_wal_id(const struct kvs_wal *wal);
+uint32_t kvs_wal_key_id(const struct kvs_wal *wal);
 struct kvs_wal_end kvs_wal_end(const struct kvs_wal *wal);
 uint64_t kvs_wal_synced(const struct kvs_wal *wal); /* groups known durable */
 
 /* ---- reading ---- */
 enum kvs_wal_tail {
     KVS_WAL_TAIL_CLEAN, /* ends with a group, or is empty */
-    KVS_WAL_TAIL_SHORT, /* ends inside a group whose head, if it is there, is genuine; or in zeros only */
+    KVS_WAL_TAIL_ZEROS, /* zeros to the end: space that was made ready, or grown and lost by a file system */
+    KVS_WAL_TAIL_SHORT, /* ends inside a group whose head, if it is there, is genuine */
     KVS_WAL_TAIL_BAD,   /* something that is no group of ours */
 };
 struct kvs_wal_found {
@@ -52,13 +54,14 @@ struct kvs_wal_found {
 };
 /* Gives each genuine group's body to each() in order (a failure of it ends the reading) and judges what follows them.
  * group_count_max: stop there (verification of a log that is being written). */
-sc_err kvs_wal_read(const struct kvs_io *io, const struct kvs_id *id, uint64_t group_count_max,
+sc_err kvs_wal_read(struct kvs_io *io, const struct kvs_id *id, uint32_t key_id, uint64_t group_count_max,
                     sc_err (*each)(void *arg, struct sc_slice body, struct sc_diag *diag), void *arg,
                     struct kvs_wal_found *out, struct sc_diag *diag) SC_MUST_CHECK;
 
 /* ---- what a group says ----
  * body = u64 fresh, u64 root generation, u64 first seq, varint commit count, commit*;
- * commit = varint record count, record*;  record = u8 1 (put), lvar key, lvar value | u8 0 (delete), lvar key */
+ * commit = varint record count, record*;
+ * record = u8 1 (put), lvar key, lvar value | u8 0 (delete), lvar key | u8 2 (delete range), lvar lower, lvar upper */
 struct kvs_wal_group {
     uint64_t fresh;      /* this group's number in the order of all groups and roots (freshness, see anchor.h) */
     uint64_t generation; /* of the root record when it was written */
@@ -67,8 +70,14 @@ struct kvs_wal_group {
 };
 void kvs_wal_group_begin(struct sc_buf *body, const struct kvs_wal_group *group);
 void kvs_wal_record_put(struct sc_buf *body, const struct kvs_entry *e);
-/* Gives each record (with its commit's seq) to each(), which may be NULL; keys and values borrow from body. */
+/* The next record of a commit; seq stays as it is, key and value borrow from what r reads. */
+sc_err kvs_wal_record_get(struct sc_reader *r, struct kvs_entry *out) SC_MUST_CHECK;
+struct kvs_wal_commit {
+    uint64_t seq, record_count;
+    struct sc_slice records; /* well formed */
+};
+/* Gives each commit to each(), which may be NULL; records borrow from body. */
 sc_err kvs_wal_group_parse(struct sc_slice body, struct kvs_wal_group *group_out,
-                           sc_err (*each)(void *arg, const struct kvs_entry *e), void *arg) SC_MUST_CHECK;
+                           sc_err (*each)(void *arg, const struct kvs_wal_commit *c), void *arg) SC_MUST_CHECK;
 
 #endif

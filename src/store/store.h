@@ -3,7 +3,9 @@
  * A store is the enemy's: it may return anything.  It promises only this when it is honest:
  *   - put() creates or replaces a whole object, all or nothing; it is durable when put() has returned SC_OK;
  *   - append_open() has made the (empty) object exist durably when it has returned SC_OK;
- *   - an append handle's bytes are durable once a sync() that began after the append has returned SC_OK;
+ *   - an append handle's bytes are durable once a sync() that began after the append has returned SC_OK; what get()
+ *     gives of bytes not yet synced is undefined, and an object that is or was being appended to may end in zeros that
+ *     nobody appended;
  *   - root_cas() atomically replaces the one small root record if it still equals `expected`, durably.
  * Names are [a-z0-9.-]{1,64}, chosen by the engine, telling nothing.  Implementations are thread-safe across objects;
  * one append handle belongs to one thread at a time. */
@@ -34,6 +36,9 @@ struct sc_store_ops {
     sc_err (*root_get)(struct sc_store *s, uint8_t out[static SC_STORE_ROOT_SIZE_MAX], size_t *size_out, struct sc_diag *diag);
     /* SC_E_CONFLICT when the record is no longer `expected` (empty slice: must not exist). */
     sc_err (*root_cas)(struct sc_store *s, struct sc_slice expected, struct sc_slice next, struct sc_diag *diag);
+    /* Optional (may be NULL): makes the finished object of s known to `to` under the same name without copying it, durably;
+     * any failure: copy it. */
+    sc_err (*share)(struct sc_store *s, struct sc_store *to, const char *name);
     void (*free)(struct sc_store *s);
 };
 struct sc_store {

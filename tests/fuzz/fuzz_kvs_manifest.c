@@ -9,8 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct sc_slice s = sc_slice_of(data + 1, size - 1);
     if (data[0] % 2 != 0) {
         struct kvs_root root;
-        if (kvs_root_parse(s, &root) == SC_OK)
-            SC_ASSERT(root.log_count <= KVS_ROOT_LOGS_MAX);
+        struct kvs_keys keys = { 0 };
+        if (kvs_root_parse(s, &root, &keys) == SC_OK)
+            SC_ASSERT(root.log_count <= KVS_ROOT_LOGS_MAX && keys.data_count <= KVS_DATA_KEYS_MAX);
         return 0;
     }
     struct kvs_manifest m;

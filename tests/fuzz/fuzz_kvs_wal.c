@@ -1,13 +1,19 @@
 /* A log group after decryption. */
 #include "kvs/wal.h"
 
-static sc_err each(void *arg, const struct kvs_entry *e)
+static sc_err each(void *arg, const struct kvs_wal_commit *c)
 {
     uint64_t *sum = arg;
-    for (size_t i = 0; i < e->key.size; i++)
-        *sum += e->key.ptr[i];
-    for (size_t i = 0; i < e->value.size; i++)
-        *sum += e->value.ptr[i];
+    struct sc_reader r = sc_reader_of(c->records);
+    for (uint64_t n = 0; n < c->record_count; n++) {
+        struct kvs_entry e;
+        SC_ASSERT(kvs_wal_record_get(&r, &e) == SC_OK); /* the group was parsed */
+        for (size_t i = 0; i < e.key.size; i++)
+            *sum += e.key.ptr[i];
+        for (size_t i = 0; i < e.value.size; i++)
+            *sum += e.value.ptr[i];
+    }
+    SC_ASSERT(sc_reader_left(&r) == 0);
     return SC_OK;
 }
 

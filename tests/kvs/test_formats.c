@@ -278,6 +278,15 @@ static void table_put(struct sc_buf *b, uint8_t level, const char *smallest, con
     kvs_manifest_table_put(b, level, &m);
 }
 
+static void ranges_put(struct sc_buf *b, uint64_t seq)
+{
+    struct kvs_range_list l = { 0 };
+    assert_int_equal(
+        kvs_range_list_add(&l, &(struct kvs_range_del){ .lower = sc_slice_str("b"), .upper = SC_SLICE_EMPTY, .seq = seq }), SC_OK);
+    kvs_manifest_ranges_put(b, &l);
+    kvs_range_list_deinit(&l);
+}
+
 static void a_manifest_refuses_cuts_tails_overlaps_and_tables_newer_than_itself(void **state)
 {
     SC_CLEANUP(sc_buf_deinit) struct sc_buf b = { 0 };
@@ -286,6 +295,7 @@ static void a_manifest_refuses_cuts_tails_overlaps_and_tables_newer_than_itself(
     table_put(&b, 0, "a", "z");
     table_put(&b, 1, "a", "c");
     table_put(&b, 1, "d", "f");
+    ranges_put(&b, 50);
     assert_int_equal(manifest_parse(sc_buf_slice(&b)), SC_OK);
     for (size_t size = 0; size < b.size; size++)
         assert_int_equal(manifest_parse(sc_slice_of(b.ptr, size)), SC_E_MALFORMED);
@@ -295,18 +305,23 @@ static void a_manifest_refuses_cuts_tails_overlaps_and_tables_newer_than_itself(
     kvs_manifest_begin(&b, 50, 2);
     table_put(&b, 1, "a", "d");
     table_put(&b, 1, "d", "f");
+    ranges_put(&b, 50);
+    assert_int_equal(manifest_parse(sc_buf_slice(&b)), SC_E_MALFORMED);
+    sc_buf_reset(&b);
+    kvs_manifest_begin(&b, 50, 0);
+    ranges_put(&b, 51);
     assert_int_equal(manifest_parse(sc_buf_slice(&b)), SC_E_MALFORMED);
     sc_buf_reset(&b);
     kvs_manifest_begin(&b, 39, 1);
     table_put(&b, 1, "a", "d");
+    ranges_put(&b, 1);
     assert_int_equal(manifest_parse(sc_buf_slice(&b)), SC_E_MALFORMED);
 }
 
-static sc_err count_record(void *arg, const struct kvs_entry *e)
+static sc_err count_records(void *arg, const struct kvs_wal_commit *c)
 {
-    (void)e;
-    ++*(unsigned *)arg;
-    return SC_OK;
+    *(unsigned *)arg += (unsigned)c->record_count;
+    return c->seq >= 5 && c->seq <= 6 ? SC_OK : SC_E_AUTH;
 }
 
 static void a_log_group_refuses_cuts_and_tails(void **state)
@@ -324,7 +339,7 @@ static void a_log_group_refuses_cuts_and_tails(void **state)
         }
     }
     g = (struct kvs_wal_group){ 0 };
-    assert_int_equal(kvs_wal_group_parse(sc_buf_slice(&b), &g, count_record, &records), SC_OK);
+    assert_int_equal(kvs_wal_group_parse(sc_buf_slice(&b), &g, count_records, &records), SC_OK);
     assert_int_equal(records, 2 * ROWS);
     assert_true(g.fresh == 3 && g.generation == 4 && g.first_seq == 5 && g.commit_count == 2);
     for (size_t size = 0; size < b.size; size++)
@@ -347,7 +362,8 @@ static void a_table_finds_its_keys_and_its_filter_spares_most_others(void **stat
     unsigned passed = 0;
     (void)state;
     assert_int_equal(sc_store_memory_new(&store), SC_OK);
-    struct kvs_io io = { .store = store, .root_key = &test_root_key };
+    struct kvs_keys keys = { .data_count = 1, .data = { { .id = 1, .key = test_root_key } } };
+    struct kvs_io io = { .store = store, .keys = &keys, .keys_lock = PTHREAD_MUTEX_INITIALIZER };
     assert_int_equal(kvs_cache_new(64 << 10, &cache), SC_OK);
     assert_int_equal(kvs_table_builder_new(&io, 512, &builder), SC_OK);
     for (unsigned i = 0; i < 2000; i++) {

@@ -126,7 +126,7 @@ static void a_half_put_object_is_gone_after_the_next_open(void **state)
     dir_make();
     assert_int_equal(sc_store_dir_open(dir, &s, NULL), SC_OK);
     sc_store_free(s);
-    snprintf(path, sizeof path, "%s/tmp/half", dir);
+    snprintf(path, sizeof path, "%s/t.half", dir);
     assert_int_equal(sc_file_write(path, sc_slice_str("ha"), 0600, NULL), SC_OK);
     assert_int_equal(sc_store_dir_open(dir, &s, NULL), SC_OK);
     assert_int_not_equal(access(path, F_OK), 0);
