@@ -192,7 +192,8 @@ static void judge_outcome(struct checker *c, uint32_t t)
     uint32_t appends = 0;
     for (uint32_t o = 0; o < txn->op_count; o++)
         appends += txn->ops[o].append;
-    switch (txn->state) {
+    const uint32_t state = txn->state;
+    switch (state) {
     case TXN_COMMITTED:
         c->v->committed++;
         if (appends != 0 && !there)
