@@ -31,10 +31,12 @@ static void run_and_check(const char *begin, enum isolation level, uint64_t seed
     if (v.problem[0] != '\0')
         fail_msg("seed %" PRIu64 ": %s", seed, v.problem);
     const int64_t transfers = workload_audit(local, ledger);
+    const int64_t entries = workload_indexes(local);
     print_message("%s: lists: %u committed, %u not, %u reads, %u dependencies, %u groups with write skew; "
-                  "bank: %" PRId64 " transfers, %u conflicts, %u looks by readers\n",
+                  "bank: %" PRId64 " transfers, %u conflicts, %u looks by readers, %" PRId64
+                  " index entries compared\n",
                   begin, v.committed, v.aborted, v.reads, v.edges, v.skew_components, transfers,
-                  (unsigned)ledger->conflicts, (unsigned)ledger->audits);
+                  (unsigned)ledger->conflicts, (unsigned)ledger->audits, entries);
     /* A run in which nobody met anybody would prove nothing. */
     assert_true(v.committed > txns() / 4 && v.aborted > txns() / 8 && v.reads > txns() / 4);
     assert_true(transfers > txns() / 4 && ledger->conflicts > 0 && ledger->audits > 0);
@@ -49,10 +51,17 @@ static void sessions_side_by_side_see_snapshots(void **state)
     run_and_check("BEGIN", ISOLATION_SNAPSHOT, test_seed(41));
 }
 
+static void serialisable_sessions_have_a_serial_order(void **state)
+{
+    (void)state;
+    run_and_check("BEGIN ISOLATION LEVEL SERIALIZABLE", ISOLATION_SERIALIZABLE, test_seed(42));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sessions_side_by_side_see_snapshots),
+        cmocka_unit_test(serialisable_sessions_have_a_serial_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

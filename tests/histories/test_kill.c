@@ -71,7 +71,7 @@ static void acknowledged_transactions_survive_and_others_leave_nothing(void **st
     struct ledger *l = ledger_new(TXNS_MAX);
     struct sc_prng prng;
     struct verdict v = {0};
-    int64_t transfers = 0;
+    int64_t transfers = 0, entries = 0;
     (void)state;
     p.volume = test_path(p.dir, "volume");
     p.counter = test_path(p.dir, "counter");
@@ -91,12 +91,14 @@ static void acknowledged_transactions_survive_and_others_leave_nothing(void **st
         if (v.problem[0] != '\0')
             fail_msg("seed %" PRIu64 ", round %u: %s", seed, round, v.problem);
         transfers = workload_audit(local, l);
+        entries += workload_indexes(local);
         sc_local_close(local);
     }
     print_message("%u kills: lists: %u committed, %u not, cut in COMMIT: %u there, %u gone; bank: %" PRId64
-                  " transfers, %u of them acknowledged\n",
-                  rounds, v.committed, v.aborted, v.unknown_there, v.unknown_lost, transfers,
-                  (unsigned)l->acknowledged);
+                  " transfers, %u of them acknowledged; %" PRId64 " index entries compared\n",
+                  rounds, v.committed, v.aborted, v.unknown_there, v.unknown_lost, transfers, (unsigned)l->acknowledged,
+                  entries);
+    assert_true(entries > transfers);
     assert_true(transfers >= l->acknowledged && l->acknowledged > rounds && v.committed > rounds);
     history_free(h);
     ledger_free(l);

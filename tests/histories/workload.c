@@ -204,8 +204,8 @@ static sc_err bank_move(struct client *c, uint32_t id)
     snprintf(text, sizeof text,
              "UPDATE account SET balance = %" PRId64 ", transfers = transfers + 1 WHERE id = %u;"
              "UPDATE account SET balance = balance + %u, transfers = transfers + 1 WHERE id = %u;"
-             "INSERT INTO transfer VALUES(%u, %u, %u, %u)",
-             x.n[0] - amount, from, amount, to, id, from, to, amount);
+             "INSERT INTO transfer VALUES(%u, %u, %u, %u, 'tag %08x')",
+             x.n[0] - amount, from, amount, to, id, from, to, amount, id * 2654435761u);
     return sql(c, text);
 }
 
@@ -277,7 +277,10 @@ void workload_tables(struct sc_local *local)
     static const char make[] =
         "CREATE TABLE list(k INTEGER PRIMARY KEY, v TEXT NOT NULL);"
         "CREATE TABLE account(id INTEGER PRIMARY KEY, balance INTEGER NOT NULL, transfers INTEGER NOT NULL);"
-        "CREATE TABLE transfer(id INTEGER PRIMARY KEY, src INTEGER, dst INTEGER, amount INTEGER)";
+        "CREATE TABLE transfer(id INTEGER PRIMARY KEY, src INTEGER, dst INTEGER, amount INTEGER, tag TEXT);"
+        "CREATE INDEX account_balance ON account(balance);"
+        "CREATE INDEX transfer_src ON transfer(src, amount DESC);"
+        "CREATE UNIQUE INDEX transfer_tag ON transfer(tag)";
     if (sc_sql_exec(s, make) != SC_OK)
         fail_msg("%s", sc_sql_session_error(s)->message);
     for (int i = 0; i < ACCOUNT_COUNT; i++) {
@@ -365,4 +368,73 @@ int64_t workload_audit(struct sc_local *local, const struct ledger *ledger)
             fail_msg("transfer %u was undone and is there", id);
     }
     return count;
+}
+
+/* ---- indexes ---- */
+static void put_rows(struct sc_sql_session *s, const char *sql, struct sc_buf *out, int64_t *rows)
+{
+    SC_CLEANUP(sc_sql_stmt_freep) struct sc_sql_stmt *st = NULL;
+    size_t used;
+    bool there;
+    if (sc_sql_prepare(s, sc_slice_str(sql), &st, &used) != SC_OK)
+        fail_msg("%s: %s", sql, sc_sql_session_error(s)->message);
+    for (;;) {
+        if (sc_sql_step(st, &there) != SC_OK)
+            fail_msg("%s: %s", sql, sc_sql_session_error(s)->message);
+        if (!there)
+            return;
+        ++*rows;
+        for (size_t i = 0; i < sc_sql_column_count(st); i++) {
+            const struct sc_sql_value v = sc_sql_column(st, i);
+            if (v.type == SC_SQL_TEXT)
+                sc_buf_put_bytes(out, v.bytes);
+            else
+                sc_buf_put_fmt(out, "%" PRId64, v.type == SC_SQL_INTEGER ? v.integer : INT64_MIN);
+            sc_buf_put_str(out, i + 1 < sc_sql_column_count(st) ? "|" : "\n");
+        }
+    }
+}
+
+static void put_keys(struct sc_sql_session *s, const char *sql, struct sc_buf *out)
+{
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf explain = {0};
+    int64_t rows = 0;
+    sc_buf_put_fmt(&explain, "EXPLAIN KEYS %s", sql);
+    put_rows(s, sc_buf_cstr(&explain), out, &rows);
+}
+
+/* The first must be answered through the index, the second without: else the comparison would compare nothing. */
+static int64_t compare(struct sc_sql_session *s, const char *index, const char *by_index, const char *by_scan)
+{
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf keys = {0}, scan_keys = {0}, got = {0}, expected = {0};
+    int64_t rows = 0, scanned = 0;
+    put_rows(s, by_index, &got, &rows);
+    put_rows(s, by_scan, &expected, &scanned);
+    put_keys(s, by_index, &keys);
+    put_keys(s, by_scan, &scan_keys);
+    if (strstr(sc_buf_cstr(&keys), index) == NULL || strstr(sc_buf_cstr(&scan_keys), index) != NULL)
+        fail_msg("%s reads %s, %s reads %s", by_index, sc_buf_cstr(&keys), by_scan, sc_buf_cstr(&scan_keys));
+    if (strcmp(sc_buf_cstr(&got), sc_buf_cstr(&expected)) != 0)
+        fail_msg("index %s: %" PRId64 " rows, the table has %" PRId64 ", or others", index, rows, scanned);
+    return rows;
+}
+
+int64_t workload_indexes(struct sc_local *local)
+{
+    SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = reader(local);
+    /* All entries in their order, from the index alone. */
+    int64_t n = compare(s, "account_balance", "SELECT balance, id FROM account ORDER BY balance",
+                        "SELECT balance, id FROM account WHERE +transfers >= 0 ORDER BY +balance, +id") +
+                compare(s, "transfer_src", "SELECT src, amount FROM transfer ORDER BY src, amount DESC",
+                        "SELECT src, amount FROM transfer WHERE +dst >= 0 ORDER BY +src, +amount DESC") +
+                compare(s, "transfer_tag", "SELECT tag FROM transfer ORDER BY tag",
+                        "SELECT tag FROM transfer WHERE +dst >= 0 ORDER BY +tag");
+    /* Each leads to its row. */
+    for (int i = 0; i < ACCOUNT_COUNT; i++) {
+        char by_index[120], by_scan[120];
+        snprintf(by_index, sizeof by_index, "SELECT id, dst, tag FROM transfer WHERE src = %d ORDER BY +id", i);
+        snprintf(by_scan, sizeof by_scan, "SELECT id, dst, tag FROM transfer WHERE +src = %d ORDER BY +id", i);
+        n += compare(s, "transfer_src", by_index, by_scan);
+    }
+    return n;
 }

@@ -5,7 +5,7 @@
 #include "cascadb/local.h"
 #include "history.h"
 
-#define ACCOUNT_COUNT   24
+#define ACCOUNT_COUNT   24 /* transfers carry a tag, so that there is a unique index, too */
 #define ACCOUNT_BALANCE 100
 
 /* Outlives the process, as the history does. */
@@ -39,6 +39,9 @@ size_t workload_finals(struct sc_local *local, struct final_list **out);
 /* The books: money is neither made nor lost, each balance is what the transfers make it, acknowledged transfers are there,
  * undone ones are not.  Fails the test otherwise.  Returns the number of transfers. */
 int64_t workload_audit(struct sc_local *local, const struct ledger *ledger);
+/* Each secondary index has an entry for each row and for nothing else: what is read through it is what a scan gives.  Fails
+ * the test otherwise.  Returns the number of entries compared. */
+int64_t workload_indexes(struct sc_local *local);
 /* One number of a query; fails the test. */
 int64_t workload_number(struct sc_sql_session *s, const char *sql);
 
