@@ -268,6 +268,15 @@ void expr_condition(struct gen *g, struct sc_buf *out, unsigned depth)
     }
 }
 
+void expr_simple_condition(struct gen *g, struct sc_buf *out)
+{
+    const enum kind kind = (enum kind)gen_below(g, KIND_COUNT);
+    if (gen_below(g, 4) == 0)
+        in_list(g, out, kind, 0);
+    else
+        comparison(g, out, kind, 0);
+}
+
 /* ---- aggregates ---- */
 void expr_aggregate(struct gen *g, struct sc_buf *out, enum kind *kind_out)
 {

@@ -6,6 +6,7 @@
 
 void expr_value(struct gen *g, struct sc_buf *out, enum kind kind, unsigned depth);
 void expr_condition(struct gen *g, struct sc_buf *out, unsigned depth);
+void expr_simple_condition(struct gen *g, struct sc_buf *out); /* without subqueries */
 void expr_literal(struct gen *g, struct sc_buf *out, enum kind kind);
 /* An aggregate over the scope; its kind in *kind_out. */
 void expr_aggregate(struct gen *g, struct sc_buf *out, enum kind *kind_out);

@@ -16,6 +16,16 @@ void gen_init(struct gen *g, uint64_t seed)
 }
 
 /* ---- tables, indexes, views ---- */
+static void table_scope(struct gen *g, const struct gen_table *t)
+{
+    g->scope_count = 0;
+    for (size_t c = 0; c < t->column_count; c++) {
+        struct gen_column *column = &g->scope[g->scope_count++];
+        snprintf(column->name, sizeof column->name, "c%zu", c);
+        column->kind = t->kinds[c];
+    }
+}
+
 void gen_create_table(struct gen *g, struct sc_buf *out)
 {
     static const char *const types[][3] = {
@@ -37,6 +47,17 @@ void gen_create_table(struct gen *g, struct sc_buf *out)
             expr_literal(g, out, t->kinds[c]);
         }
         sc_buf_put_str(out, ", ");
+    }
+    if (gen_below(g, 3) == 0)
+        sc_buf_put_fmt(out, "UNIQUE(c%zu, c%zu), ", t->column_count - 1,
+                       (size_t)gen_below(g, (unsigned)t->column_count - 1));
+    if (gen_below(g, 3) == 0) {
+        table_scope(g, t);
+        sc_buf_put_str(out, "CHECK(");
+        expr_simple_condition(g, out);
+        sc_buf_put_str(out, " OR ");
+        expr_simple_condition(g, out);
+        sc_buf_put_str(out, "), ");
     }
     sc_buf_put_str(out, t->key_count == 1 ? "PRIMARY KEY(c0))"
                         : gen_below(g, 2) ? "PRIMARY KEY(c0, c1))"
@@ -84,16 +105,6 @@ void gen_view_known(struct gen *g, bool worked)
 }
 
 /* ---- changes ---- */
-static void table_scope(struct gen *g, const struct gen_table *t)
-{
-    g->scope_count = 0;
-    for (size_t c = 0; c < t->column_count; c++) {
-        struct gen_column *column = &g->scope[g->scope_count++];
-        snprintf(column->name, sizeof column->name, "c%zu", c);
-        column->kind = t->kinds[c];
-    }
-}
-
 static void values_row(struct gen *g, struct sc_buf *out, const struct gen_table *t)
 {
     for (size_t c = 0; c < t->column_count; c++) {
@@ -113,6 +124,29 @@ static void insert(struct gen *g, struct sc_buf *out, const struct gen_table *t)
     for (unsigned i = 0, n = 1 + gen_below(g, 5); i < n; i++) {
         sc_buf_put_str(out, i == 0 ? "" : ", ");
         values_row(g, out, t);
+    }
+}
+
+/* One row: what the second of two conflicts would do depends on the first. */
+static void upsert(struct gen *g, struct sc_buf *out, const struct gen_table *t)
+{
+    const size_t c = t->key_count + gen_below(g, (unsigned)(t->column_count - t->key_count));
+    sc_buf_put_fmt(out, "INSERT INTO %s VALUES", t->name);
+    values_row(g, out, t);
+    sc_buf_put_str(out, t->key_count == 1 ? " ON CONFLICT(c0) DO " : " ON CONFLICT(c0, c1) DO ");
+    if (gen_below(g, 3) == 0) {
+        sc_buf_put_str(out, "NOTHING");
+        return;
+    }
+    table_scope(g, t);
+    sc_buf_put_fmt(out, "UPDATE SET c%zu = ", c);
+    if (gen_below(g, 2))
+        sc_buf_put_fmt(out, "excluded.c%zu", c);
+    else
+        expr_value(g, out, t->kinds[c], 1);
+    if (gen_below(g, 2)) {
+        sc_buf_put_str(out, " WHERE ");
+        expr_simple_condition(g, out);
     }
 }
 
@@ -160,22 +194,15 @@ static void delete (struct gen *g, struct sc_buf *out, const struct gen_table *t
 
 void gen_change(struct gen *g, struct sc_buf *out)
 {
-    const struct gen_table *t = &g->tables[gen_below(g, (unsigned)g->table_count)];
+    static void (*const changes[])(struct gen *, struct sc_buf *, const struct gen_table *) = {
+        update, delete, insert_select, insert_select, upsert, upsert, insert, insert, insert, insert, insert, insert,
+    };
     g->alias = 0;
-    switch (gen_below(g, 10)) {
-    case 0:
-        update(g, out, t);
-        break;
-    case 1:
-        delete (g, out, t);
-        break;
-    case 2:
-    case 3:
-        insert_select(g, out, t);
-        break;
-    default:
-        insert(g, out, t);
-    }
+    g->scope_count = 0;
+    changes[gen_below(g, sizeof changes / sizeof changes[0])](g, out,
+                                                              &g->tables[gen_below(g, (unsigned)g->table_count)]);
+    if (gen_below(g, 4) == 0)
+        sc_buf_put_str(out, " RETURNING *, c0 IS NULL");
 }
 
 /* ---- queries ---- */

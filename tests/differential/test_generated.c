@@ -189,6 +189,10 @@ static void change_both(struct world *w)
     SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = {0};
     gen_change(&w->gen, &sql);
     both_run(w, &sql);
+    rows_sort(&w->ours); /* of RETURNING */
+    rows_sort(&w->native);
+    if (!rows_equal(w) && w->ours.err == SC_OK)
+        differ(w, sc_buf_cstr(&sql), "RETURNING gives other rows");
     w->counts->changes++;
     w->counts->failed_changes += w->ours.err != SC_OK;
     tables_compare(w, sc_buf_cstr(&sql));

@@ -173,6 +173,10 @@ slt_suite() { # ENGINE
     slt_suite sqlite
 }
 
+@test "sqllogictest: CascaDB passes all that SQLite's own tables pass" {
+    slt_suite cascadb
+}
+
 @test "sqllogictest: exit codes, and a failure with file and line" {
     printf 'query I\nSELECT 1\n----\n2\n' > wrong.test
     run securecloud sql --slt wrong.test

