@@ -121,6 +121,12 @@ static void schema_row(void *arg, const char *const *v)
         sc_buf_put_str(&s->keys[key - 1], v[1]);
 }
 
+static void view_row(void *arg, const char *const *v)
+{
+    if (v[0] != NULL)
+        fprintf(((struct schema *)arg)->out, "%s;\n", v[0]);
+}
+
 static void schema(struct shell *sh, const char *table)
 {
     SC_CLEANUP(sc_buf_deinit) struct sc_buf sql = {0};
@@ -139,6 +145,17 @@ static void schema(struct shell *sh, const char *table)
         sh->failed = true;
     }
     schema_end(&s);
+    sc_buf_reset(&sql);
+    sc_buf_put_str(&sql, "SELECT sql FROM sqlite_schema WHERE type = 'view'");
+    if (table != NULL) {
+        sc_buf_put_str(&sql, " AND lower(name) = lower(");
+        put_literal(&sql, table);
+        sc_buf_put_str(&sql, ")");
+    }
+    if (!shell_query(sh, sc_buf_cstr(&sql), view_row, &s, &e)) {
+        shell_error_print(stderr, &e, sc_buf_cstr(&sql));
+        sh->failed = true;
+    }
     fflush(s.out);
     sc_buf_deinit(&s.table);
     for (size_t k = 0; k < 32; k++)

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define ROUND_MS_MIN 20
-#define ROUND_MS_MAX 160
-#define TXNS_MAX     60000
+#define ROUND_TXNS_MAX 120 /* begun before the kill */
+#define ROUND_WAIT_MS  20000
+#define TXNS_MAX       60000
 
 struct place {
     char *dir, *volume, *counter;
@@ -45,14 +45,24 @@ static _Noreturn void child_run(const struct place *p, struct history *h, struct
     _exit(l->problem_told ? 4 : 3); /* a child that ends by itself has not been killed */
 }
 
-static void child_kill(const struct place *p, struct history *h, struct ledger *l, uint64_t seed, unsigned after_ms)
+/* Counted in transactions, not in time, so that a busy machine tests as much; then up to 2 ms more, to hit any place.
+ */
+static void wait_for_txns(struct history *h, struct ledger *l, uint32_t until, struct sc_prng *prng)
 {
+    for (int ms = 0; ms < ROUND_WAIT_MS && h->txn_count + l->next_id < until && h->txn_count < h->txn_max; ms++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = (long)sc_prng_below(prng, 2000000)}, NULL);
+}
+
+static void child_kill(const struct place *p, struct history *h, struct ledger *l, uint64_t seed, struct sc_prng *prng)
+{
+    const uint32_t until = h->txn_count + l->next_id + 1 + (uint32_t)sc_prng_below(prng, ROUND_TXNS_MAX);
     int status = 0;
     const pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
         child_run(p, h, l, seed);
-    nanosleep(&(struct timespec){.tv_nsec = (long)after_ms * 1000000}, NULL);
+    wait_for_txns(h, l, until, prng);
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (l->problem_told)
@@ -83,7 +93,7 @@ static void acknowledged_transactions_survive_and_others_leave_nothing(void **st
     sc_local_close(local);
     for (unsigned round = 0; round < rounds; round++) {
         SC_CLEANUP(sc_freep) struct final_list *finals = NULL;
-        child_kill(&p, h, l, seed + round, ROUND_MS_MIN + (unsigned)sc_prng_below(&prng, ROUND_MS_MAX - ROUND_MS_MIN));
+        child_kill(&p, h, l, seed + round, &prng);
         local = place_open(&p);
         assert_non_null(local);
         const size_t count = workload_finals(local, &finals);
