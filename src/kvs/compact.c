@@ -1,24 +1,24 @@
-/* Flush and compaction, and the thread that does them.
+/* Flush and compaction.
  *
- * Level 0 holds what memtables became, oldest first, overlapping; levels 1.. are each one sorted run, ten times the
- * size of the one before.  A compaction merges all of level 0, or one table of a fuller level (round robin by key),
- * with what it overlaps below.  While it merges, full memtables are still flushed in between, so that writers wait for
- * a flush and not for a compaction.
- *
- * A version of a key is kept while it is the newest or some snapshot sees it; a deletion goes once every snapshot sees
- * it and nothing lies below. */
+ * Level 0 holds what memtables became, one table each, oldest first, overlapping; levels 1.. are each one sorted run of
+ * smaller tables, ten times the size of the one before.  A compaction merges all of level 0, or one table of a fuller
+ * level (round robin by key), with what it overlaps below.  While it merges, full memtables are still flushed in
+ * between, so that writers wait for a flush and not for a compaction.  Which versions stay: keeper.h. */
 #include "kvs/cursor.h"
-#include "kvs/engine.h"
+#include "kvs/keeper.h"
 
 #define LEVEL0_TRIGGER   4
-#define RANGES_MAX       64 /* tombstones that wait for a merge; with more, everything is merged */
 #define LEVEL_FACTOR     10
+#define LEVEL1_FACTOR    4 /* level 1 may hold so many memtables */
+#define TABLE_FACTOR     4 /* a merged table is so much smaller than a memtable: it is built in memory */
 #define TABLE_SIZE_MIN   ((size_t)4 << 10)
+#define TABLE_SIZE_MAX   ((size_t)32 << 20)
 #define FLUSH_CHECK_MASK 0xff /* look for a full memtable every so many entries */
 
-size_t kvs_table_size_target(const struct sc_kvs *kvs)
+static size_t table_size_target(const struct sc_kvs *kvs)
 {
-    return kvs->memtable_size_max > TABLE_SIZE_MIN ? kvs->memtable_size_max : TABLE_SIZE_MIN;
+    const size_t size = kvs->memtable_size_max / TABLE_FACTOR;
+    return size < TABLE_SIZE_MIN ? TABLE_SIZE_MIN : size > TABLE_SIZE_MAX ? TABLE_SIZE_MAX : size;
 }
 
 void kvs_table_list_deinit(struct kvs_table_list *l)
@@ -45,101 +45,12 @@ sc_err kvs_table_list_add(struct kvs_table_list *l, struct kvs_table *t)
     return SC_OK;
 }
 
-/* ---- which versions stay ---- */
-
-struct keeper {
-    uint64_t *snapshots; /* ascending; the last is what was visible when we began */
-    size_t snapshot_count;
-    const struct kvs_version *below; /* deletions: levels > level are looked at; NULL: all deletions stay */
-    size_t level;
-    struct kvs_range_list ranges; /* tombstones that may cover what is written */
-    struct sc_buf key;            /* of the entry before */
-    uint64_t newer_seq;           /* of the entry before, if of the same key */
-    bool any;
-};
-
-static void keeper_deinit(struct keeper *k)
-{
-    free(k->snapshots);
-    kvs_range_list_deinit(&k->ranges);
-    sc_buf_deinit(&k->key);
-}
-
-/* The list is in order of creation, hence of seq. */
-static sc_err keeper_init(struct keeper *k, struct sc_kvs *kvs, const struct kvs_version *below, size_t level)
-{
-    *k = (struct keeper){.below = below, .level = level};
-    pthread_mutex_lock(&kvs->lock);
-    size_t count = 1;
-    for (const struct sc_kvs_snapshot *s = kvs->snapshots.next; s != &kvs->snapshots; s = s->next)
-        count++;
-    k->snapshots = calloc(count, sizeof *k->snapshots);
-    if (k->snapshots != NULL) {
-        for (const struct sc_kvs_snapshot *s = kvs->snapshots.next; s != &kvs->snapshots; s = s->next)
-            k->snapshots[k->snapshot_count++] = s->seq;
-        k->snapshots[k->snapshot_count++] = kvs->seq_visible;
-    }
-    pthread_mutex_unlock(&kvs->lock);
-    return k->snapshots != NULL ? SC_OK : SC_E_NOMEM;
-}
-
-static bool nothing_below(const struct keeper *k, struct sc_slice key)
-{
-    for (size_t l = k->level + 1; l < KVS_LEVEL_COUNT; l++) {
-        size_t first;
-        if (kvs_level_overlap(&k->below->levels[l], key, key, &first) != 0)
-            return false;
-    }
-    return true;
-}
-
-/* Does a snapshot see seq, when the next newer version is newer_seq? */
-static bool is_seen(const struct keeper *k, uint64_t seq, uint64_t newer_seq)
-{
-    size_t lo = 0, hi = k->snapshot_count; /* first snapshot >= seq */
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (k->snapshots[mid] < seq)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < k->snapshot_count && k->snapshots[lo] < newer_seq;
-}
-
-/* Is there a tombstone over e, and nobody who sees e and not the tombstone? */
-static bool is_covered(const struct keeper *k, const struct kvs_entry *e)
-{
-    if (k->ranges.count == 0)
-        return false;
-    const uint64_t from = kvs_range_list_hides_from(&k->ranges, e->key, e->seq);
-    return from != UINT64_MAX && !is_seen(k, e->seq, from);
-}
-
-static sc_err keep(struct keeper *k, const struct kvs_entry *e, bool *keep_out)
-{
-    const bool newest = !k->any || !sc_slice_eq(sc_buf_slice(&k->key), e->key);
-    const uint64_t newer_seq = k->newer_seq;
-    if (newest) {
-        sc_buf_reset(&k->key);
-        sc_buf_put_bytes(&k->key, e->key);
-        SC_TRY(sc_buf_status(&k->key));
-    }
-    k->any = true;
-    k->newer_seq = e->seq;
-    *keep_out = newest || is_seen(k, e->seq, newer_seq);
-    if (*keep_out && !e->is_put && k->below != NULL && e->seq <= k->snapshots[0] && nothing_below(k, e->key))
-        *keep_out = false;
-    if (*keep_out && is_covered(k, e))
-        *keep_out = false;
-    return SC_OK;
-}
-
 /* ---- output: tables of about the target size, cut between keys only ---- */
 
 struct output {
     struct sc_kvs *kvs;
     struct kvs_table_list *tables;
+    size_t table_size;                 /* of one, about */
     struct kvs_table_builder *builder; /* NULL between tables */
 };
 
@@ -163,7 +74,7 @@ static sc_err output_close(struct output *o, struct sc_diag *diag)
 
 static sc_err output_add(struct output *o, const struct kvs_entry *e, struct sc_diag *diag)
 {
-    if (o->builder != NULL && kvs_table_builder_size(o->builder) >= kvs_table_size_target(o->kvs) &&
+    if (o->builder != NULL && kvs_table_builder_size(o->builder) >= o->table_size &&
         !sc_slice_eq(e->key, kvs_table_builder_last_key(o->builder)))
         SC_TRY(output_close(o, diag));
     if (o->builder == NULL)
@@ -174,108 +85,20 @@ static sc_err output_add(struct output *o, const struct kvs_entry *e, struct sc_
 sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *mt, struct kvs_table_list *out,
                                 struct sc_diag *diag)
 {
-    SC_CLEANUP(keeper_deinit) struct keeper keeper = {0};
-    SC_CLEANUP(output_deinit) struct output output = {.kvs = kvs, .tables = out};
-    SC_TRY(keeper_init(&keeper, kvs, NULL, 0));
+    SC_CLEANUP(kvs_keeper_deinit) struct kvs_keeper keeper = {0};
+    SC_CLEANUP(output_deinit) struct output output = {.kvs = kvs, .tables = out, .table_size = SIZE_MAX};
+    SC_TRY(kvs_keeper_init(&keeper, kvs, NULL, 0));
     for (const struct kvs_memtable_range *r = kvs_memtable_ranges(mt); r != NULL; r = r->next)
         SC_TRY(kvs_range_list_add(&keeper.ranges, &r->del));
     for (const struct kvs_node *n = kvs_memtable_first(mt); n != NULL; n = kvs_memtable_next(n)) {
         struct kvs_entry e;
         bool stays;
         kvs_node_entry(n, &e);
-        SC_TRY(keep(&keeper, &e, &stays));
+        SC_TRY(kvs_keeper_judge(&keeper, &e, &stays));
         if (stays)
             SC_TRY(output_add(&output, &e, diag));
     }
     return output_close(&output, diag);
-}
-
-/* ---- making it so ---- */
-
-sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, struct kvs_root *root, struct sc_diag *diag)
-{
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf plain = {0};
-    kvs_version_to_manifest(v, &plain);
-    SC_TRY(sc_buf_status(&plain));
-    atomic_fetch_add(&kvs->stats.bytes_written, plain.size);
-    return kvs_io_put_sealed(&kvs->io, kvs->io.store, KVS_MAGIC_MANIFEST, KVS_MANIFEST_PURPOSE, sc_buf_slice(&plain),
-                             &root->manifest, diag);
-}
-
-/* Data keys that nothing is sealed under any more leave the root record.  Caller holds anchor.lock. */
-static void keys_prune(struct sc_kvs *kvs, const struct kvs_version *v, const struct kvs_root *root)
-{
-    struct kvs_keys *keys = kvs->io.keys;
-    pthread_mutex_lock(&kvs->io.keys_lock);
-    uint32_t stay = 0;
-    for (uint32_t i = 0; i < keys->data_count; i++) {
-        const uint32_t id = keys->data[i].id;
-        bool used = i + 1 == keys->data_count || root->manifest.key_id == id;
-        for (size_t k = 0; k < root->log_count && !used; k++)
-            used = root->logs[k].key_id == id;
-        for (size_t l = 0; l < KVS_LEVEL_COUNT && !used; l++)
-            for (size_t k = 0; k < v->levels[l].count && !used; k++)
-                used = kvs_table_meta(v->levels[l].tables[k])->key_id == id;
-        if (used)
-            keys->data[stay++] = keys->data[i];
-    }
-    for (uint32_t i = stay; i < keys->data_count; i++)
-        sc_key_wipe(&keys->data[i].key);
-    keys->data_count = stay;
-    pthread_mutex_unlock(&kvs->io.keys_lock);
-}
-
-/* The root with the new manifest; of the logs only the live one stays when a memtable was flushed. */
-static sc_err root_install(struct sc_kvs *kvs, const struct kvs_version *v, const struct kvs_sealed_ref *manifest,
-                           bool flushed, struct sc_diag *diag)
-{
-    pthread_mutex_lock(&kvs->anchor.lock);
-    const struct kvs_root old = kvs->anchor.root;
-    struct kvs_root next = old;
-    next.manifest = *manifest;
-    if (flushed) {
-        next.logs[0] = old.logs[old.log_count - 1];
-        next.log_count = 1;
-    }
-    next.logs[next.log_count - 1].end.group_count = kvs_wal_synced(kvs->wal);
-    keys_prune(kvs, v, &next);
-    const sc_err err = kvs_anchor_swap_fresh(&kvs->anchor, &next, diag);
-    pthread_mutex_unlock(&kvs->anchor.lock);
-    SC_TRY(err);
-    kvs_garbage_add(kvs->garbage, &old.manifest.id);
-    for (size_t i = 0; flushed && i + 1 < old.log_count; i++)
-        kvs_garbage_add(kvs->garbage, &old.logs[i].id);
-    return SC_OK;
-}
-
-static bool is_added(const struct kvs_edit *edit, const struct kvs_table *t)
-{
-    for (size_t i = 0; i < edit->add_count; i++)
-        if (edit->add[i] == t)
-            return true;
-    return false;
-}
-
-static sc_err install(struct sc_kvs *kvs, const struct kvs_edit *edit, bool flushed, struct sc_diag *diag)
-{
-    SC_CLEANUP(kvs_view_unrefp) struct kvs_view *now = kvs_view_now(kvs, NULL);
-    SC_CLEANUP(kvs_version_unrefp) struct kvs_version *version = NULL;
-    struct kvs_root root = {0};
-    struct kvs_view *next = NULL;
-    SC_TRY(kvs_version_apply(now->version, edit, &version));
-    SC_TRY(kvs_manifest_write(kvs, version, &root, diag));
-    SC_TRY(root_install(kvs, version, &root.manifest, flushed, diag));
-    kvs->seq_flushed = edit->seq_flushed;
-    pthread_mutex_lock(&kvs->lock); /* the memtables may have changed meanwhile: take the present ones */
-    const sc_err err = kvs_view_new(kvs->view->mem, flushed ? NULL : kvs->view->imm, version, &next);
-    if (err == SC_OK)
-        kvs_view_replace(kvs, next);
-    pthread_mutex_unlock(&kvs->lock);
-    SC_TRY(err);
-    for (size_t i = 0; i < edit->remove_count; i++)
-        if (!is_added(edit, edit->remove[i]))
-            kvs_table_obsolete(edit->remove[i]);
-    return SC_OK;
 }
 
 sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag)
@@ -289,12 +112,12 @@ sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag)
                                   .add_level = 0,
                                   .add_ranges = kvs_memtable_ranges(view->imm),
                                   .seq_flushed = seq_max > kvs->seq_flushed ? seq_max : kvs->seq_flushed};
-    SC_TRY(install(kvs, &edit, true, diag));
+    SC_TRY(kvs_install(kvs, &edit, true, diag));
     atomic_fetch_add(&kvs->stats.flushes, 1);
     return SC_OK;
 }
 
-static sc_err flush_if_pending(struct sc_kvs *kvs, struct sc_diag *diag)
+sc_err kvs_flush_if_pending(struct sc_kvs *kvs, struct sc_diag *diag)
 {
     pthread_mutex_lock(&kvs->lock);
     const bool pending = kvs->view->imm != NULL;
@@ -338,18 +161,6 @@ static struct kvs_cursor *merge_first(const struct merge *m)
     return best;
 }
 
-/* Tombstones that a full merge would make superfluous: those that every snapshot sees.  Caller holds kvs->lock. */
-static bool has_many_ranges(const struct sc_kvs *kvs)
-{
-    const struct kvs_range_list *ranges = &kvs->view->version->ranges;
-    const struct sc_kvs_snapshot *oldest = kvs->snapshots.next;
-    const uint64_t seq = oldest != &kvs->snapshots ? oldest->seq : kvs->seq_visible;
-    size_t count = 0;
-    for (size_t i = 0; i < ranges->count; i++)
-        count += ranges->items[i].seq <= seq;
-    return count > RANGES_MAX;
-}
-
 static bool is_stopping(struct sc_kvs *kvs)
 {
     pthread_mutex_lock(&kvs->lock);
@@ -359,14 +170,14 @@ static bool is_stopping(struct sc_kvs *kvs)
 }
 
 /* SC_E_AGAIN: the volume is being closed. */
-static sc_err merge_run(struct sc_kvs *kvs, struct merge *m, struct keeper *keeper, struct kvs_table_list *out,
+static sc_err merge_run(struct sc_kvs *kvs, struct merge *m, struct kvs_keeper *keeper, struct kvs_table_list *out,
                         struct sc_diag *diag)
 {
-    SC_CLEANUP(output_deinit) struct output output = {.kvs = kvs, .tables = out};
+    SC_CLEANUP(output_deinit) struct output output = {.kvs = kvs, .tables = out, .table_size = table_size_target(kvs)};
     struct kvs_cursor *c;
     for (uint64_t n = 1; (c = merge_first(m)) != NULL; n++) {
         bool stays;
-        SC_TRY(keep(keeper, &c->entry, &stays));
+        SC_TRY(kvs_keeper_judge(keeper, &c->entry, &stays));
         if (stays) {
             c->entry.value = c->ops->value(c);
             SC_TRY(output_add(&output, &c->entry, diag));
@@ -376,7 +187,7 @@ static sc_err merge_run(struct sc_kvs *kvs, struct merge *m, struct keeper *keep
             continue;
         if (is_stopping(kvs))
             return SC_E_AGAIN;
-        SC_TRY(flush_if_pending(kvs, diag));
+        SC_TRY(kvs_flush_if_pending(kvs, diag));
     }
     return output_close(&output, diag);
 }
@@ -397,28 +208,28 @@ static void job_deinit(struct job *j)
     kvs_table_list_deinit(&j->inputs);
 }
 
-static uint64_t level_size_max(size_t level, size_t table_size)
+static uint64_t level_size_max(const struct sc_kvs *kvs, size_t level)
 {
-    uint64_t size = table_size;
-    for (size_t l = 0; l < level; l++)
+    uint64_t size = (uint64_t)LEVEL1_FACTOR * kvs->memtable_size_max;
+    for (size_t l = 1; l < level; l++)
         size *= LEVEL_FACTOR;
     return size;
 }
 
 /* The level that most needs compaction; KVS_LEVEL_COUNT when none does. */
-static size_t level_pick(const struct kvs_version *v, size_t table_size)
+static size_t level_pick(const struct sc_kvs *kvs, const struct kvs_version *v)
 {
     if (v->levels[0].count >= LEVEL0_TRIGGER)
         return 0;
     for (size_t l = 1; l + 1 < KVS_LEVEL_COUNT; l++)
-        if (v->levels[l].size > level_size_max(l, table_size))
+        if (v->levels[l].size > level_size_max(kvs, l))
             return l;
     return KVS_LEVEL_COUNT;
 }
 
-bool kvs_compaction_needed(const struct kvs_version *v, size_t table_size)
+bool kvs_compaction_needed(const struct sc_kvs *kvs, const struct kvs_version *v)
 {
-    return level_pick(v, table_size) != KVS_LEVEL_COUNT;
+    return level_pick(kvs, v) != KVS_LEVEL_COUNT;
 }
 
 static sc_err job_add(struct job *j, struct kvs_table *const *tables, size_t count)
@@ -446,7 +257,7 @@ static sc_err job_add_lower(struct job *j)
 
 static sc_err job_pick(struct sc_kvs *kvs, struct job *j)
 {
-    const size_t level = level_pick(j->version, kvs_table_size_target(kvs));
+    const size_t level = level_pick(kvs, j->version);
     if (level == KVS_LEVEL_COUNT)
         return SC_OK;
     const struct kvs_level *from = &j->version->levels[level];
@@ -490,12 +301,12 @@ static bool job_sinks(struct job *j)
 
 static sc_err job_merge(struct sc_kvs *kvs, struct job *j, struct kvs_table_list *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(keeper_deinit) struct keeper keeper = {0};
+    SC_CLEANUP(kvs_keeper_deinit) struct kvs_keeper keeper = {0};
     SC_CLEANUP(merge_deinit) struct merge merge = {0};
     merge.cursors = calloc(j->inputs.count + 1, sizeof *merge.cursors);
     if (merge.cursors == NULL)
         return SC_E_NOMEM;
-    SC_TRY(keeper_init(&keeper, kvs, j->version, j->level_out));
+    SC_TRY(kvs_keeper_init(&keeper, kvs, j->version, j->level_out));
     for (size_t i = 0; i < j->version->ranges.count; i++)
         SC_TRY(kvs_range_list_add(&keeper.ranges, &j->version->ranges.items[i]));
     /* tombstones of memtables that are flushed while we merge were not looked at */
@@ -523,7 +334,7 @@ static sc_err job_run(struct sc_kvs *kvs, struct job *j, bool may_sink, struct s
         edit.snapshot_min = j->snapshot_min;
     }
     edit.seq_flushed = kvs->seq_flushed; /* memtables may have been flushed meanwhile */
-    SC_TRY(install(kvs, &edit, false, diag));
+    SC_TRY(kvs_install(kvs, &edit, false, diag));
     atomic_fetch_add(&kvs->stats.compactions, 1);
     return SC_OK;
 }
@@ -550,54 +361,4 @@ sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag)
     if (job.inputs.count != 0 || view->version->ranges.count != 0)
         SC_TRY(job_run(kvs, &job, false, diag));
     return SC_OK;
-}
-
-/* ---- the thread ---- */
-
-bool kvs_background_has_work(const struct sc_kvs *kvs)
-{
-    if (kvs->poison != SC_OK)
-        return false;
-    return kvs->view->imm != NULL || kvs->compact_wanted != kvs->compact_done ||
-           kvs_compaction_needed(kvs->view->version, kvs_table_size_target(kvs)) || has_many_ranges(kvs);
-}
-
-static sc_err work_once(struct sc_kvs *kvs, uint64_t compact_wanted, struct sc_diag *diag)
-{
-    SC_TRY(flush_if_pending(kvs, diag));
-    pthread_mutex_lock(&kvs->lock);
-    const bool many_ranges = has_many_ranges(kvs);
-    pthread_mutex_unlock(&kvs->lock);
-    if (many_ranges || compact_wanted != kvs->compact_done) /* only we change compact_done */
-        SC_TRY(kvs_compact_all(kvs, diag));
-    else
-        SC_TRY(kvs_compact_step(kvs, diag));
-    sc_ignore(kvs_garbage_collect(kvs->garbage, &kvs->io, NULL)); /* what stays is an orphan of the next open */
-    return SC_OK;
-}
-
-void *kvs_background(void *arg)
-{
-    struct sc_kvs *kvs = arg;
-    pthread_mutex_lock(&kvs->lock);
-    while (!kvs->stop) {
-        if (!kvs_background_has_work(kvs)) {
-            pthread_cond_wait(&kvs->work, &kvs->lock);
-            continue;
-        }
-        const uint64_t wanted = kvs->compact_wanted;
-        struct sc_diag diag = {0};
-        kvs->busy = true;
-        pthread_mutex_unlock(&kvs->lock);
-        const sc_err err = work_once(kvs, wanted, &diag);
-        if (err != SC_OK && err != SC_E_AGAIN)
-            sc_ignore(kvs_poison(kvs, err, &diag));
-        pthread_mutex_lock(&kvs->lock);
-        kvs->busy = false;
-        if (err == SC_OK)
-            kvs->compact_done = wanted;
-        pthread_cond_broadcast(&kvs->change);
-    }
-    pthread_mutex_unlock(&kvs->lock);
-    return NULL;
 }

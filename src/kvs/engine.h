@@ -120,8 +120,9 @@ sc_err kvs_commit(struct sc_kvs *kvs, const struct kvs_write_set *set, bool sync
 /* Hands a memtable that is not empty to the background thread, full or not. */
 sc_err kvs_memtable_seal(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 /* ---- compact.c ---- */
-/* Makes tables of level 0 of view->imm; by the background thread. */
+/* Makes a table of level 0 of view->imm; by the background thread. */
 sc_err kvs_flush(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err kvs_flush_if_pending(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 struct kvs_table_list {
     size_t count, capacity;
     struct kvs_table **tables;
@@ -130,13 +131,18 @@ void kvs_table_list_deinit(struct kvs_table_list *l);
 sc_err kvs_table_list_add(struct kvs_table_list *l, struct kvs_table *t) SC_MUST_CHECK; /* takes the reference */
 sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *mt, struct kvs_table_list *out,
                                 struct sc_diag *diag) SC_MUST_CHECK;
-/* Seals and puts v's manifest; fills root's manifest fields. */
-sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, struct kvs_root *root,
-                          struct sc_diag *diag) SC_MUST_CHECK;
-bool kvs_compaction_needed(const struct kvs_version *v, size_t table_size);
-size_t kvs_table_size_target(const struct sc_kvs *kvs);
+bool kvs_compaction_needed(const struct sc_kvs *kvs, const struct kvs_version *v);
 sc_err kvs_compact_step(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err kvs_compact_all(struct sc_kvs *kvs, struct sc_diag *diag) SC_MUST_CHECK;
+
+/* ---- install.c ---- */
+/* Seals and puts v's manifest; fills root's reference to it. */
+sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, struct kvs_root *root,
+                          struct sc_diag *diag) SC_MUST_CHECK;
+/* Makes edit of the present version so, durably and for readers.  flushed: it is view->imm that was added. */
+sc_err kvs_install(struct sc_kvs *kvs, const struct kvs_edit *edit, bool flushed, struct sc_diag *diag) SC_MUST_CHECK;
+
+/* ---- background.c ---- */
 void *kvs_background(void *kvs); /* the thread */
 bool kvs_background_has_work(const struct sc_kvs *kvs); /* caller holds kvs->lock */
 

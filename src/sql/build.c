@@ -133,25 +133,18 @@ sc_err sql_build_online(struct sc_sql_session *s, struct sql_table *t, size_t in
 sc_err sql_clear_object(struct sc_sql_db *db, uint32_t id, struct sc_diag *diag)
 {
     static const uint8_t kinds[] = {SQL_KEY_ROWS, SQL_KEY_INDEX, SQL_KEY_COUNT, SQL_KEY_SEQUENCE, SQL_KEY_STATISTICS};
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf bounds = {0};
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf mark = {0};
+    uint8_t bounds[sizeof kinds][2 * SQL_KEY_PREFIX_SIZE + 1];
+    struct sql_kv_range ranges[sizeof kinds];
     for (size_t i = 0; i < sizeof kinds; i++) {
-        sc_buf_reset(&bounds);
-        sql_key_prefix(&bounds, kinds[i], id);
-        sql_key_prefix(&bounds, kinds[i], id);
-        sc_buf_put_u8(&bounds, SQL_TUPLE_AFTER);
-        SC_TRY(sc_buf_status(&bounds));
-        const struct sql_kv_range range = {sc_slice_of(bounds.ptr, SQL_KEY_PREFIX_SIZE),
-                                           sc_slice_of(bounds.ptr + SQL_KEY_PREFIX_SIZE, SQL_KEY_PREFIX_SIZE + 1)};
-        SC_TRY(db->kv.ops->clear(db->kv.self, &range, diag));
+        bounds[i][0] = kinds[i];
+        sc_store_u32be(bounds[i] + 1, id);
+        memcpy(bounds[i] + SQL_KEY_PREFIX_SIZE, bounds[i], SQL_KEY_PREFIX_SIZE);
+        bounds[i][2 * SQL_KEY_PREFIX_SIZE] = SQL_TUPLE_AFTER;
+        ranges[i] = (struct sql_kv_range){sc_slice_of(bounds[i], SQL_KEY_PREFIX_SIZE),
+                                          sc_slice_of(bounds[i] + SQL_KEY_PREFIX_SIZE, SQL_KEY_PREFIX_SIZE + 1)};
     }
-    sc_buf_reset(&bounds);
-    sql_key_dropped(&bounds, id);
-    SC_TRY(sc_buf_status(&bounds));
-    struct sql_kv_txn *txn = NULL;
-    SC_TRY(db->kv.ops->txn_begin(db->kv.self, &txn));
-    const sc_err err = db->kv.ops->txn_delete(txn, sc_buf_slice(&bounds));
-    if (err == SC_OK)
-        return db->kv.ops->txn_commit(txn, false, diag);
-    db->kv.ops->txn_abort(txn);
-    return err;
+    sql_key_dropped(&mark, id);
+    SC_TRY(sc_buf_status(&mark));
+    return db->kv.ops->clear(db->kv.self, ranges, sizeof kinds, sc_buf_slice(&mark), diag);
 }

@@ -7,29 +7,29 @@
 void sql_ranges_deinit(struct sql_ranges *r)
 {
     sc_buf_deinit(&r->bounds);
+    sc_buf_deinit(&r->prefix);
+    sc_buf_deinit(&r->low);
+    sc_buf_deinit(&r->high);
     free(r->ranges);
 }
 
 struct filter {
     const struct sql_index *index;
     bool secondary;
-    struct sc_buf prefix;   /* the index's prefix and the values before the IN */
+    struct sc_buf *prefix;  /* the index's prefix and the values before the IN */
     struct sc_buf in;       /* encoded IN values, one after another */
     struct sc_slice *items; /* them, sorted and distinct */
     size_t item_count, item_capacity;
     struct sc_buf suffix;    /* values behind the IN */
-    struct sc_buf low, high; /* what is put behind prefix item suffix */
+    struct sc_buf *low, *high; /* what is put behind prefix item suffix */
     bool has_in, empty, stop, nulls;
     int values; /* parts fixed by e, n and i */
 };
 
 static void filter_deinit(struct filter *f)
 {
-    sc_buf_deinit(&f->prefix);
     sc_buf_deinit(&f->in);
     sc_buf_deinit(&f->suffix);
-    sc_buf_deinit(&f->low);
-    sc_buf_deinit(&f->high);
     free(f->items);
 }
 
@@ -115,7 +115,7 @@ static void bound(struct filter *f, const struct sql_part *p, char letter, const
 {
     const bool is_low = (letter == 'g' || letter == 'G') != p->descending;
     const bool inclusive = letter == 'G' || letter == 'L';
-    struct sc_buf *to = is_low ? &f->low : &f->high;
+    struct sc_buf *to = is_low ? f->low : f->high;
     sql_tuple_put_ordered(to, v, p->collation, p->descending);
     if (is_low != inclusive)
         sc_buf_put_u8(to, SQL_TUPLE_AFTER);
@@ -144,7 +144,7 @@ static sc_err argument(struct filter *f, char letter, sqlite3_value *arg)
         return SC_OK;
     }
     f->nulls = f->nulls || usable == NEVER_TRUE;
-    sql_tuple_put_ordered(f->has_in ? &f->suffix : &f->prefix, &value, p->collation, p->descending);
+    sql_tuple_put_ordered(f->has_in ? &f->suffix : f->prefix, &value, p->collation, p->descending);
     f->values++;
     return SC_OK;
 }
@@ -152,15 +152,15 @@ static sc_err argument(struct filter *f, char letter, sqlite3_value *arg)
 /* A bound excludes NULLs, which sort before all (descending: behind all). */
 static void exclude_nulls(struct filter *f)
 {
-    if (!f->secondary || f->values >= f->index->part_count || (f->low.size == 0) == (f->high.size == 0))
+    if (!f->secondary || f->values >= f->index->part_count || (f->low->size == 0) == (f->high->size == 0))
         return;
     const struct sql_part *p = &f->index->parts[f->values];
     const struct sc_sql_value null = sc_sql_null();
-    if (f->low.size == 0 && !p->descending) {
-        sql_tuple_put(&f->low, &null);
-        sc_buf_put_u8(&f->low, SQL_TUPLE_AFTER);
-    } else if (f->high.size == 0 && p->descending) {
-        sql_tuple_put_ordered(&f->high, &null, SQL_COLLATION_BINARY, true);
+    if (f->low->size == 0 && !p->descending) {
+        sql_tuple_put(f->low, &null);
+        sc_buf_put_u8(f->low, SQL_TUPLE_AFTER);
+    } else if (f->high->size == 0 && p->descending) {
+        sql_tuple_put_ordered(f->high, &null, SQL_COLLATION_BINARY, true);
     }
 }
 
@@ -168,7 +168,7 @@ static void put_bound(struct sql_ranges *out, const struct filter *f, struct sc_
                       uint32_t *at_out, uint32_t *size_out)
 {
     const size_t at = out->bounds.size;
-    sc_buf_put_bytes(&out->bounds, sc_buf_slice(&f->prefix));
+    sc_buf_put_bytes(&out->bounds, sc_buf_slice(f->prefix));
     sc_buf_put_bytes(&out->bounds, item);
     sc_buf_put_bytes(&out->bounds, sc_buf_slice(&f->suffix));
     sc_buf_put_bytes(&out->bounds, tail);
@@ -181,8 +181,8 @@ static sc_err make_ranges(struct sql_ranges *out, const struct filter *f, bool w
     static const uint8_t after[1] = {SQL_TUPLE_AFTER};
     static const uint8_t before[1] = {SQL_TUPLE_BEFORE};
     const size_t count = f->empty ? 0 : f->has_in ? f->item_count : 1;
-    const struct sc_slice high = f->high.size != 0 ? sc_buf_slice(&f->high) : sc_slice_of(after, 1);
-    struct sc_slice low = sc_buf_slice(&f->low);
+    const struct sc_slice high = f->high->size != 0 ? sc_buf_slice(f->high) : sc_slice_of(after, 1);
+    struct sc_slice low = sc_buf_slice(f->low);
     if (low.size == 0 && f->secondary && (f->values != 0 || whole_key))
         low = sc_slice_of(before, 1); /* what follows complete values, also descending ones */
     if (count > out->capacity) {
@@ -198,24 +198,28 @@ static sc_err make_ranges(struct sql_ranges *out, const struct filter *f, bool w
         put_bound(out, f, item, high, &out->ranges[i].upper, &out->ranges[i].upper_size);
     }
     out->count = count;
-    out->all = count == 1 && f->values == 0 && f->low.size == 0 && f->high.size == 0;
+    out->all = count == 1 && f->values == 0 && f->low->size == 0 && f->high->size == 0;
     return out->bounds.size <= UINT32_MAX ? sc_buf_status(&out->bounds) : SC_E_LIMIT;
 }
 
 sc_err sql_filter(const struct sql_index *ix, uint8_t kind, const char *letters, sqlite3_value **argv,
                   struct sql_ranges *out, bool *whole_key_out)
 {
-    SC_CLEANUP(filter_deinit) struct filter f = {.index = ix, .secondary = kind == SQL_KEY_INDEX};
+    SC_CLEANUP(filter_deinit) struct filter f = {
+        .index = ix, .secondary = kind == SQL_KEY_INDEX, .prefix = &out->prefix, .low = &out->low, .high = &out->high};
     sc_buf_reset(&out->bounds);
+    sc_buf_reset(f.prefix);
+    sc_buf_reset(f.low);
+    sc_buf_reset(f.high);
     out->count = 0;
-    sql_key_prefix(&f.prefix, kind, ix->id);
+    sql_key_prefix(f.prefix, kind, ix->id);
     for (int i = 0; letters[i] != '\0' && !f.stop; i++)
         SC_TRY(argument(&f, letters[i], argv[i]));
     exclude_nulls(&f);
-    SC_TRY(sc_buf_status(&f.prefix));
+    SC_TRY(sc_buf_status(f.prefix));
     SC_TRY(sc_buf_status(&f.suffix));
-    SC_TRY(sc_buf_status(&f.low));
-    SC_TRY(sc_buf_status(&f.high));
+    SC_TRY(sc_buf_status(f.low));
+    SC_TRY(sc_buf_status(f.high));
     *whole_key_out = !f.empty && !f.stop && !f.has_in && !f.nulls && ix->unique && f.values == ix->part_count;
     return make_ranges(out, &f, *whole_key_out);
 }

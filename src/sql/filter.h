@@ -12,6 +12,7 @@ struct sql_ranges { /* in key order, not overlapping */
     struct sql_key_range *ranges;
     size_t count, capacity;
     bool all; /* one range, the whole index */
+    struct sc_buf prefix, low, high; /* scratch of sql_filter() */
 };
 void sql_ranges_deinit(struct sql_ranges *r);
 static inline struct sc_slice sql_range_lower(const struct sql_ranges *rs, const struct sql_key_range *r)

@@ -118,6 +118,9 @@ struct sc_sql_session {
     bool ignore_row;    /* the row being written is stepped over */
     int64_t last_number;  /* last_insert_rowid() */
     struct sql_trace *trace; /* EXPLAIN KEYS */
+    void *spare_cursors[8]; /* of vtab.c */
+    size_t spare_count;
+    struct sc_diag diag; /* sql_diag() */
     bool no_fast;            /* what is being prepared shall be SQLite's to run */
     struct sc_sql_stmt *cache[16]; /* freed statements that may be prepared again; newest first */
 
@@ -174,6 +177,13 @@ struct sc_sql_stmt {
 };
 
 /* ---- errors (error.c) ---- */
+/* An empty diag for one call to the store: zeroing one of its own for each column read would cost more than the reading. */
+static inline struct sc_diag *sql_diag(struct sc_sql_session *s)
+{
+    s->diag.code = SC_OK;
+    s->diag.text[0] = '\0';
+    return &s->diag;
+}
 sc_err sql_fail(struct sc_sql_session *s, const char *sqlstate, const char *fmt, ...) SC_PRINTF(3, 4);
 /* As the storage told it. */
 sc_err sql_fail_storage(struct sc_sql_session *s, sc_err err, const struct sc_diag *diag, const char *what);
@@ -221,6 +231,11 @@ sc_err sql_statistics_load(struct sc_sql_db *db, struct sql_table *t, struct sc_
 sc_err sql_count_register(struct sc_sql_session *s) SC_MUST_CHECK;
 /* SELECT count(*) FROM table, as a call of cascadb_row_count() in out; false: something else. */
 bool sql_count_rewrite(struct sc_sql_session *s, struct sc_slice statement, struct sc_buf *out);
+
+/* ---- PRAGMA integrity_check (check.c) ---- */
+sc_err sql_check_register(struct sc_sql_session *s) SC_MUST_CHECK;
+/* PRAGMA integrity_check [(table)], as a call of our function in out; false: something else. */
+bool sql_check_rewrite(struct sc_slice statement, struct sc_buf *out);
 
 /* ---- rows (write.c) ---- */
 enum sql_conflict { SQL_CONFLICT_FAIL, SQL_CONFLICT_REPLACE, SQL_CONFLICT_IGNORE };
@@ -309,6 +324,7 @@ void sql_session_authorizer(struct sc_sql_session *s); /* puts ours back */
 
 /* ---- virtual tables (vtab.c, plan.c, catalog.c) ---- */
 extern const sqlite3_module sql_table_module;
+void sql_cursors_free(struct sc_sql_session *s);
 int sql_best_index(sqlite3_vtab *base, sqlite3_index_info *info);
 sc_err sql_catalog_register(struct sc_sql_session *s) SC_MUST_CHECK;
 void sql_value_from(sqlite3_value *v, struct sc_sql_value *out);

@@ -34,8 +34,9 @@ struct sql_kv_ops {
                   struct sc_diag *diag);
     sc_err (*iter_new)(void *self, const struct sql_kv_snapshot *snap, const struct sql_kv_range *range,
                        struct sql_kv_iter **out, struct sc_diag *diag);
-    /* Deletes a range outside any transaction: for what nobody reads any more.  A crash may undo it. */
-    sc_err (*clear)(void *self, const struct sql_kv_range *range, struct sc_diag *diag);
+    /* Deletes ranges and a key, durably and outside any transaction: for what nobody reads any more. */
+    sc_err (*clear)(void *self, const struct sql_kv_range *ranges, size_t range_count, struct sc_slice key,
+                    struct sc_diag *diag);
 
     /* Snapshot isolation, first committer wins; track_reads: serialisable from here on, SC_E_UNSUPPORTED if it cannot be. */
     sc_err (*txn_begin)(void *self, struct sql_kv_txn **out);

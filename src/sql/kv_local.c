@@ -33,13 +33,17 @@ static sc_err iter_new(void *self, const struct sql_kv_snapshot *snap, const str
     return sc_kvs_iter_new(self, (const struct sc_kvs_snapshot *)snap, &r, (struct sc_kvs_iter **)out, diag);
 }
 
-static sc_err clear(void *self, const struct sql_kv_range *range, struct sc_diag *diag)
+static sc_err clear(void *self, const struct sql_kv_range *ranges, size_t range_count, struct sc_slice key,
+                    struct sc_diag *diag)
 {
     SC_CLEANUP(sc_kvs_batch_freep) struct sc_kvs_batch *batch = NULL;
-    const struct sc_kvs_range r = range_of(range);
     SC_TRY(sc_kvs_batch_new(&batch));
-    SC_TRY(sc_kvs_batch_delete_range(batch, &r));
-    return sc_kvs_write(self, batch, false, diag);
+    for (size_t i = 0; i < range_count; i++) {
+        const struct sc_kvs_range r = range_of(&ranges[i]);
+        SC_TRY(sc_kvs_batch_delete_range(batch, &r));
+    }
+    SC_TRY(sc_kvs_batch_delete(batch, key));
+    return sc_kvs_write(self, batch, true, diag);
 }
 
 static sc_err txn_begin(void *self, struct sql_kv_txn **out)

@@ -232,7 +232,7 @@ enum sql_kind sql_kind_of(struct sc_slice statement)
         {"SAVEPOINT", SQL_KIND_SAVEPOINT}, {"RELEASE", SQL_KIND_RELEASE},
         {"SHOW", SQL_KIND_SHOW},           {"COPY", SQL_KIND_COPY},          {"ANALYZE", SQL_KIND_ANALYZE},
         {"VACUUM", SQL_KIND_NOTHING},      {"DISCARD", SQL_KIND_NOTHING},    {"RESET", SQL_KIND_NOTHING},
-        {"CHECKPOINT", SQL_KIND_NOTHING},  {"ALTER", SQL_KIND_DDL},  {"PRAGMA", SQL_KIND_UNSUPPORTED},
+        {"CHECKPOINT", SQL_KIND_NOTHING},  {"ALTER", SQL_KIND_DDL},  {"PRAGMA", SQL_KIND_PRAGMA},
         {"ATTACH", SQL_KIND_UNSUPPORTED},  {"DETACH", SQL_KIND_UNSUPPORTED}, {"REINDEX", SQL_KIND_DDL},
     };
     struct sql_lexer lx = sql_lexer_of(statement);

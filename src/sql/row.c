@@ -168,12 +168,22 @@ static struct sc_sql_value number_of(double d)
     return sc_sql_real(d);
 }
 
+/* Text, blob, and what is no kind at all. */
+static sc_err get_other(const struct sql_row *row, size_t i, unsigned kind, struct sc_sql_value *out)
+{
+    struct sc_slice s;
+    if (kind != KIND_TEXT && kind != KIND_BLOB)
+        return SC_E_MALFORMED;
+    SC_TRY(get_bytes(row, i, &s));
+    *out = kind == KIND_TEXT ? sc_sql_text(s) : sc_sql_blob(s);
+    return SC_OK;
+}
+
 sc_err sql_row_get(const struct sql_row *row, size_t i, struct sc_sql_value *out)
 {
     if (i >= row->count)
         return SC_E_NOT_FOUND;
     const unsigned kind = kind_at(row, i);
-    struct sc_slice s;
     double d;
     switch (kind) {
     case KIND_NULL:
@@ -189,13 +199,8 @@ sc_err sql_row_get(const struct sql_row *row, size_t i, struct sc_sql_value *out
             return SC_E_MALFORMED; /* NaN is NULL in SQL and never written */
         *out = kind == KIND_REAL ? sc_sql_real(d) : number_of(d);
         return SC_OK;
-    case KIND_TEXT:
-    case KIND_BLOB:
-        SC_TRY(get_bytes(row, i, &s));
-        *out = kind == KIND_TEXT ? sc_sql_text(s) : sc_sql_blob(s);
-        return SC_OK;
     default:
-        return SC_E_MALFORMED;
+        return get_other(row, i, kind, out);
     }
 }
 

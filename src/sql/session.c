@@ -149,6 +149,7 @@ static sc_err connection_open(struct sc_sql_session *s)
     SC_TRY(sql_catalog_register(s));
     SC_TRY(sql_eval_register(s));
     SC_TRY(sql_count_register(s));
+    SC_TRY(sql_check_register(s));
     SC_TRY(sql_trigger_register(s));
     sql_session_authorizer(s);
     sqlite3_progress_handler(s->sqlite, PROGRESS_STEPS, sql_progress, s);
@@ -208,6 +209,7 @@ void sc_sql_session_free(struct sc_sql_session *s)
         s->kv.ops->snapshot_free(s->snapshot);
     sql_stmt_cache_clear(s);
     sql_eval_forget_all(s);
+    sql_cursors_free(s);
     const int rc = sqlite3_close(s->sqlite);
     SC_ASSERT(rc == SQLITE_OK); /* a statement was left open */
     sql_schema_forget(s);

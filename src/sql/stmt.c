@@ -81,7 +81,8 @@ static sc_err look_at_text(struct sc_sql_stmt *st, struct sc_buf *rewritten, str
     } else if (st->kind == SQL_KIND_SELECT && sql_count_rewrite(st->session, *text_out, rewritten)) {
         *text_out = sc_buf_slice(rewritten);
         st->bound_to_schema = true;
-    }
+    } else if (st->kind == SQL_KIND_PRAGMA && sql_check_rewrite(*text_out, rewritten))
+        *text_out = sc_buf_slice(rewritten);
     st->rewritten = rewritten->size != 0;
     return sc_buf_status(rewritten) == SC_OK ? SC_OK : sql_no_memory(st->session);
 }
@@ -160,6 +161,14 @@ static sc_err fail_unsupported(struct sc_sql_stmt *st)
                     (int)(second.text.size < 64 ? second.text.size : 64), (const char *)second.text.ptr);
 }
 
+static sc_err prepare_pragma(struct sc_sql_stmt *st)
+{
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf rewritten = {0};
+    if (!sql_check_rewrite(sc_slice_of(st->text, st->text_size), &rewritten))
+        return fail_unsupported(st);
+    return prepare_sqlite(st);
+}
+
 static sc_err prepare(struct sc_sql_stmt *st)
 {
     struct sc_sql_session *s = st->session;
@@ -175,6 +184,8 @@ static sc_err prepare(struct sc_sql_stmt *st)
         if (!st->nested && s->active == 0 && s->tx != SQL_TX_EXPLICIT)
             SC_TRY(sql_schema_refresh(s));
         return st->kind == SQL_KIND_EXPLAIN ? prepare_explain(st) : prepare_sqlite(st);
+    case SQL_KIND_PRAGMA:
+        return prepare_pragma(st);
     case SQL_KIND_UNSUPPORTED:
         return fail_unsupported(st);
     case SQL_KIND_CREATE_TABLE:

@@ -300,11 +300,11 @@ sc_err sql_tx_control(struct sc_sql_session *s, struct sc_sql_stmt *st)
 /* ---- reading ---- */
 sc_err sql_read(struct sc_sql_session *s, struct sc_slice key, struct sc_buf *value_out)
 {
-    struct sc_diag diag = {0};
     SC_TRY(sql_snapshot_need(s));
-    const sc_err err = s->txn != NULL ? s->kv.ops->txn_get(s->txn, key, value_out, &diag)
-                                      : s->kv.ops->get(s->kv.self, s->snapshot, key, value_out, &diag);
-    return err == SC_OK || err == SC_E_NOT_FOUND ? err : sql_fail_storage(s, err, &diag, "read");
+    struct sc_diag *diag = sql_diag(s);
+    const sc_err err = s->txn != NULL ? s->kv.ops->txn_get(s->txn, key, value_out, diag)
+                                      : s->kv.ops->get(s->kv.self, s->snapshot, key, value_out, diag);
+    return err == SC_OK || err == SC_E_NOT_FOUND ? err : sql_fail_storage(s, err, diag, "read");
 }
 
 sc_err sql_range(struct sc_sql_session *s, const struct sql_kv_range *range, struct sql_kv_iter **out)

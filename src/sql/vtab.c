@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define STEPS_BEFORE_SEEK 4
+#define SPARE_SIZE_MAX    ((size_t)64 << 10)
 
 struct cursor {
     sqlite3_vtab_cursor base;
@@ -150,18 +151,19 @@ static int vtab_disconnect(sqlite3_vtab *base)
 /* ---- cursors ---- */
 static int vtab_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
 {
-    (void)base;
-    struct cursor *c = calloc(1, sizeof *c);
+    struct sc_sql_session *s = session_of(base);
+    struct cursor *c = s->spare_count != 0 ? s->spare_cursors[--s->spare_count] : calloc(1, sizeof *c);
     if (c == NULL)
         return SQLITE_NOMEM;
+    c->iter = NULL;
+    c->iter_index = NULL;
+    sc_buf_reset(&c->passed);
     *out = &c->base;
     return SQLITE_OK;
 }
 
-static int vtab_close(sqlite3_vtab_cursor *base)
+static void cursor_free(struct cursor *c)
 {
-    struct cursor *c = (struct cursor *)base;
-    session_of(base->pVtab)->kv.ops->iter_free(c->iter);
     sql_ranges_deinit(&c->ranges);
     sc_buf_deinit(&c->passed);
     sc_buf_deinit(&c->point_key);
@@ -170,7 +172,26 @@ static int vtab_close(sqlite3_vtab_cursor *base)
     sc_buf_deinit(&c->row_value);
     sc_buf_deinit(&c->scratch);
     free(c);
+}
+
+/* A closed cursor waits with its buffers for the next one to be opened: a point select then allocates nothing here. */
+static int vtab_close(sqlite3_vtab_cursor *base)
+{
+    struct cursor *c = (struct cursor *)base;
+    struct sc_sql_session *s = session_of(base->pVtab);
+    const size_t kept = c->point_value.capacity + c->row_value.capacity + c->ranges.bounds.capacity;
+    s->kv.ops->iter_free(c->iter);
+    if (s->spare_count < sizeof s->spare_cursors / sizeof s->spare_cursors[0] && kept < SPARE_SIZE_MAX)
+        s->spare_cursors[s->spare_count++] = c;
+    else
+        cursor_free(c);
     return SQLITE_OK;
+}
+
+void sql_cursors_free(struct sc_sql_session *s)
+{
+    while (s->spare_count > 0)
+        cursor_free(s->spare_cursors[--s->spare_count]);
 }
 
 /* ---- moving ---- */
@@ -216,9 +237,9 @@ static sc_err need_iter(struct cursor *c, const struct sql_table *t, struct sc_s
 
 static sc_err move(struct cursor *c, struct sc_sql_session *s, enum sql_kv_move move, struct sc_slice key)
 {
-    struct sc_diag diag = {0};
-    const sc_err err = s->kv.ops->iter_move(c->iter, move, key, &c->iter_valid, &diag);
-    return err == SC_OK ? SC_OK : sql_fail_storage(s, err, &diag, "read");
+    struct sc_diag *diag = sql_diag(s);
+    const sc_err err = s->kv.ops->iter_move(c->iter, move, key, &c->iter_valid, diag);
+    return err == SC_OK ? SC_OK : sql_fail_storage(s, err, diag, "read");
 }
 
 /* To the first entry >= target, from where the iterator stands if that is near. */
@@ -445,13 +466,14 @@ static int vtab_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
 {
     struct cursor *c = (struct cursor *)base;
     struct sql_vtab *v = (struct sql_vtab *)base->pVtab;
+    struct sc_sql_session *s = v->session;
     struct sc_sql_value value;
-    struct sc_diag diag = {0};
-    if (sqlite3_vtab_nochange(ctx))
+    if (s->running != NULL && s->running->kind == SQL_KIND_UPDATE && sqlite3_vtab_nochange(ctx))
         return SQLITE_OK; /* an UPDATE that leaves it as it is: the row is read again when it is written */
-    const sc_err err = column(c, v->table, v->session, i, &value, &diag);
+    struct sc_diag *diag = sql_diag(s);
+    const sc_err err = column(c, v->table, s, i, &value, diag);
     if (err != SC_OK) {
-        sql_fail_storage(v->session, err, &diag, v->table->name);
+        sql_fail_storage(s, err, diag, v->table->name);
         return SQLITE_CORRUPT_VTAB;
     }
     sql_value_result(ctx, &value);

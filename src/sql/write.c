@@ -294,10 +294,10 @@ static sc_err fail_duplicate(struct sc_sql_session *s, const struct sql_table *t
 static sc_err look(struct sc_sql_session *s, const struct sql_table *t, struct sc_slice key, struct sc_buf *value_out,
                    bool *there_out)
 {
-    struct sc_diag diag = {0};
-    const sc_err err = s->kv.ops->txn_get(s->txn, key, value_out, &diag);
+    struct sc_diag *diag = sql_diag(s);
+    const sc_err err = s->kv.ops->txn_get(s->txn, key, value_out, diag);
     *there_out = err == SC_OK;
-    return err == SC_OK || err == SC_E_NOT_FOUND ? SC_OK : sql_fail_storage(s, err, &diag, t->name);
+    return err == SC_OK || err == SC_E_NOT_FOUND ? SC_OK : sql_fail_storage(s, err, diag, t->name);
 }
 
 static const struct sql_upsert *upsert_for(const struct sql_dml *dml, const struct sql_index *ix)
