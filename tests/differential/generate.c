@@ -48,9 +48,11 @@ void gen_create_table(struct gen *g, struct sc_buf *out)
         }
         sc_buf_put_str(out, ", ");
     }
-    if (gen_below(g, 3) == 0)
-        sc_buf_put_fmt(out, "UNIQUE(c%zu, c%zu), ", t->column_count - 1,
-                       (size_t)gen_below(g, (unsigned)t->column_count - 1));
+    if (gen_below(g, 3) == 0) {
+        const size_t last = t->column_count - 1, other = gen_below(g, (unsigned)last);
+        t->unique[last] = t->unique[other] = true;
+        sc_buf_put_fmt(out, "UNIQUE(c%zu, c%zu), ", last, other);
+    }
     if (gen_below(g, 3) == 0) {
         table_scope(g, t);
         sc_buf_put_str(out, "CHECK(");

@@ -17,6 +17,7 @@ struct gen_table {
     /* NULL into an INTEGER key asks for a new number: which one is the engine's own business.
      * NEEDSWORK: SQLite refuses it WITHOUT ROWID, ours gives a number. */
     bool key_never_null;
+    bool unique[COLUMNS_MAX]; /* part of a UNIQUE constraint */
     enum kind kinds[COLUMNS_MAX];
 };
 struct gen_column {

@@ -423,7 +423,12 @@ static int64_t compare(struct sc_sql_session *s, const char *index, const char *
 int64_t workload_indexes(struct sc_local *local)
 {
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = reader(local);
-    /* All entries in their order, from the index alone. */
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf said = {0};
+    int64_t lines = 0;
+    put_rows(s, "PRAGMA integrity_check", &said, &lines);
+    if (strcmp(sc_buf_cstr(&said), "ok\n") != 0)
+        fail_msg("integrity_check: %s", sc_buf_cstr(&said));
+    /* And by queries alone: all entries in their order, from the index. */
     int64_t n = compare(s, "account_balance", "SELECT balance, id FROM account ORDER BY balance",
                         "SELECT balance, id FROM account WHERE +transfers >= 0 ORDER BY +balance, +id") +
                 compare(s, "transfer_src", "SELECT src, amount FROM transfer ORDER BY src, amount DESC",
