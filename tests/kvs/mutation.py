@@ -64,7 +64,7 @@ MUTANTS = [
     ("a root forgets how long the live log is", "src/kvs/*.c",
      r"\.end\.group_count = kvs_wal_synced\(kvs->wal\);", r".end.group_count = 0;", "torn replay"),
     ("groups missing from the live log accepted", "src/kvs/*.c",
-     r"if \(found->end\.group_count < log->end\.group_count\)", r"if (false)", "tamper replay torn flips"),
+     r"if \(found->end\.group_count < log->end\.group_count\)", r"if (false)", "torn tamper replay"),
     ("one key for all objects", "src/kvs/*.c",
      r"memcpy\(context \+ 16, id->bytes, 16\);", r"memset(context + 16, id->bytes[0] & 0, 16);", "nonces replay"),
     ("table's size not compared", "src/kvs/*.c",

@@ -56,6 +56,8 @@ static void volume_make(struct volume *v, uint64_t seed, unsigned rows)
     volume_fill(v, kvs, &prng, rows / 2);
     sc_kvs_close(kvs);
     assert_int_equal(volume_open_with(&o, &kvs, NULL), SC_OK);
+    assert_int_equal(sc_kvs_settle(kvs, NULL),
+                     SC_OK); /* else half a merge's tables may lie about, which nobody reads */
     volume_fill(v, kvs, &prng, 16);
     sc_kvs_close(kvs);
     assert_int_equal(sc_store_memory_names(v->store, &v->names, &v->count), SC_OK);
@@ -125,7 +127,7 @@ static void whatever_bit_is_flipped_it_is_refused_and_the_object_is_named(void *
     (void)state;
     struct volume v;
     struct suite_count c = {.injected_what = "flips", .detected_what = "refused"};
-    volume_make(&v, test_seed(43), (unsigned)suite_size(700, 9000));
+    volume_make(&v, test_seed(43), (unsigned)suite_size(700, 4500));
     uint64_t total = 0, done = 0;
     for (size_t n = 0; n < v.count; n++)
         total += size_of(&v, v.names[n]);
@@ -166,10 +168,12 @@ static void larger_damage_at_random_is_refused(void **state)
     struct suite_count c = {.injected_what = "damaged volumes", .detected_what = "refused"};
     struct sc_prng prng;
     volume_make(&v, test_seed(47), (unsigned)suite_size(600, 6000));
-    sc_prng_init(&prng, 47);
     const uint64_t rounds = suite_size(1500, 100000);
     for (uint64_t round = 0; round < rounds; round++) {
         struct sc_diag diag = {0};
+        if (!suite_mine(round))
+            continue;
+        sc_prng_init_stream(&prng, 47, round);
         const char *name = v.names[sc_prng_below(&prng, v.count)];
         SC_CLEANUP(sc_buf_deinit) struct sc_buf before = {0};
         SC_CLEANUP(sc_buf_deinit) struct sc_buf after = {0};

@@ -249,11 +249,12 @@ static void a_storm_of_faults_and_delays_is_survived(void **state)
     (void)state;
     const uint64_t seed = test_seed(31);
     const uint64_t seeds = suite_size(30, 2000);
-    uint64_t fired = 0, reopens = 0;
+    uint64_t fired = 0, reopens = 0, mine = 0;
     for (uint64_t s = 0; s < seeds; s++) {
         struct trace t;
         if (!suite_mine(s))
             continue;
+        mine++;
         trace_init(&t, seed + s, 80);
         storm(&t, 20 + s % 100, &fired, &reopens);
         trace_deinit(&t);
@@ -261,7 +262,7 @@ static void a_storm_of_faults_and_delays_is_survived(void **state)
     }
     const struct suite_count c = {
         .injected_what = "faults", .detected_what = "reopens", .injected = fired, .detected = reopens};
-    suite_report("storms", &c, seeds / 4);
+    suite_report("storms", &c, mine);
 }
 
 int main(void)
