@@ -2,8 +2,9 @@
 BUILD      ?= build
 BUILD_ASAN ?= build-asan
 DEMO_ARGS  ?= --out out
+BENCH_ARGS ?=
 
-.PHONY: all build demo test install clean format tidy fuzz deps deps-test
+.PHONY: all build demo test bench install clean format tidy fuzz deps deps-test deps-bench
 
 all: build
 
@@ -12,6 +13,9 @@ deps:
 
 deps-test:
 	@tools/bootstrap.sh build test
+
+deps-bench:
+	@tools/bootstrap.sh build bench
 
 build: deps
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
@@ -26,6 +30,12 @@ test: deps-test build
 	@ninja -C $(BUILD_ASAN) --quiet
 	@tools/link-bin.sh $(BUILD_ASAN)
 	@tools/run-tests.sh $(BUILD) $(BUILD_ASAN)
+
+# Our figures beside the peers' (bench/README.md).  The build is set up anew, so that peers just installed are found.
+bench: deps-bench build
+	@meson setup --reconfigure $(BUILD) >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@$(BUILD)/bench/bench_kvs --scratch $(BUILD)/bench-scratch $(BENCH_ARGS)
 
 install: build
 	meson install -C $(BUILD)
