@@ -1,10 +1,11 @@
 # The two commands: `make demo` and `make test`.  Both install what is missing (Debian packages, with sudo when not root).
 BUILD      ?= build
 BUILD_ASAN ?= build-asan
+BUILD_TSAN ?= build-tsan
 DEMO_ARGS  ?= --out out
 BENCH_ARGS ?=
 
-.PHONY: all build demo test bench install clean format tidy fuzz deps deps-test deps-bench
+.PHONY: all build demo test soak bench install clean format tidy fuzz deps deps-test deps-bench
 
 all: build
 
@@ -31,7 +32,13 @@ test: deps-test build
 	@tools/link-bin.sh $(BUILD_ASAN)
 	@tools/run-tests.sh $(BUILD) $(BUILD_ASAN)
 
-# Our figures beside the peers' (bench/README.md).  The build is set up anew, so that peers just installed are found.
+# The engine's proof suites at full size (hours); SUITES="flips fuzz" for some of them: docs/testing-kvs.md.
+soak: deps-test build
+	@[ -f $(BUILD_TSAN)/build.ninja ] || CC=clang meson setup $(BUILD_TSAN) -Db_sanitize=thread -Db_lundef=false >/dev/null
+	@ninja -C $(BUILD_TSAN) --quiet $(addprefix tests/kvs/test_kvs_,history threads random powercut)
+	@tools/soak.sh $(BUILD) $(BUILD_TSAN) $(SUITES)
+
+# Ours beside RocksDB (bench/README.md has the others).  The build is set up anew, so that a peer just installed is found.
 bench: deps-bench build
 	@meson setup --reconfigure $(BUILD) >/dev/null
 	@ninja -C $(BUILD) --quiet
@@ -51,4 +58,4 @@ tidy: build
 	@git ls-files 'src/*.c' | xargs -n 8 -P 2 clang-tidy -p $(BUILD) --quiet
 
 clean:
-	rm -rf $(BUILD) $(BUILD_ASAN) build-fuzz out
+	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_TSAN) build-fuzz out
