@@ -26,7 +26,9 @@ static unsigned percent(const struct sc_progress *p)
 static void amount_text(const struct sc_progress *p, double per_s, char *out, size_t size)
 {
     char done[SC_UNITS_TEXT_SIZE], total[SC_UNITS_TEXT_SIZE], rate[SC_UNITS_TEXT_SIZE];
-    if (p->unit == SC_PROGRESS_ROWS)
+    if (p->unit == SC_PROGRESS_STEPS)
+        snprintf(out, size, "%" PRIu64 " of %" PRIu64, p->done, p->total);
+    else if (p->unit == SC_PROGRESS_ROWS)
         snprintf(out, size, "%" PRIu64 " of %" PRIu64 " rows  %.0f/s", p->done, p->total, per_s);
     else
         snprintf(out, size, "%s of %s  %s/s", sc_size_text(p->done, done), sc_size_text(p->total, total),
