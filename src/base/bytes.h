@@ -39,6 +39,16 @@ static inline bool sc_slice_eq(struct sc_slice a, struct sc_slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.ptr, b.ptr, a.size) == 0);
 }
 
+/* How many bytes both begin with. */
+static inline size_t sc_slice_shared(struct sc_slice a, struct sc_slice b)
+{
+    const size_t n = a.size < b.size ? a.size : b.size;
+    size_t i = 0;
+    while (i < n && a.ptr[i] == b.ptr[i])
+        i++;
+    return i;
+}
+
 /* ---- checked sizes: refused, never wrapped ---- */
 static inline sc_err sc_size_add(size_t a, size_t b, size_t *out)
 {
@@ -139,6 +149,20 @@ static inline void sc_store_u64be(uint8_t *p, uint64_t v)
 {
     v = __builtin_bswap64(v);
     memcpy(p, &v, 8);
+}
+
+/* ---- and little-endian ones, as the processors of others write them ---- */
+static inline uint16_t sc_load_u16le(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+static inline uint32_t sc_load_u32le(const uint8_t *p)
+{
+    return (uint32_t)sc_load_u16le(p) | (uint32_t)sc_load_u16le(p + 2) << 16;
+}
+static inline uint64_t sc_load_u64le(const uint8_t *p)
+{
+    return (uint64_t)sc_load_u32le(p) | (uint64_t)sc_load_u32le(p + 4) << 32;
 }
 
 /* ---- hex ---- */

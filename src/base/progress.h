@@ -1,24 +1,35 @@
-/* base/progress.h - how far long work is, on one line of a terminal that is redrawn in place.
- * Redrawn at most ten times a second, so it may be called for every row.  Not thread-safe. */
+/* base/progress.h - one line on the terminal that tells how far long work has come: percent, rate, time left.
+ *
+ * Silent unless standard error is a terminal.  Begin, set as often as you like (drawn ten times a second at most), end
+ * on every way out, before an error is printed.  Not thread-safe; a callback of an engine may set it from one thread. */
 #ifndef SC_BASE_PROGRESS_H
 #define SC_BASE_PROGRESS_H
 
 #include "base/clock.h"
 
-#include <stdio.h>
+#include <stdbool.h>
 
+enum sc_progress_unit { SC_PROGRESS_BYTES, SC_PROGRESS_ROWS };
 struct sc_progress {
-    FILE *out; /* NULL: nothing is shown */
-    int64_t next_us;
-    int width; /* characters now on the line */
+    const char *what; /* borrowed: "verify" */
+    enum sc_progress_unit unit;
+    const struct sc_clock *clock;
+    bool shown; /* is there a terminal? */
+    uint64_t done, total;
+    int64_t begun_us, drawn_us;
 };
-/* Shows on `out` if that is a terminal. */
-void sc_progress_init(struct sc_progress *p, FILE *out);
-/* Whether it is time to redraw: saves making the text. */
-bool sc_progress_due(const struct sc_progress *p);
-/* Draws, when due: a bar of done/total (total 0: no bar), and the text. */
-void sc_progress_show(struct sc_progress *p, uint64_t done, uint64_t total, const char *fmt, ...) SC_PRINTF(4, 5);
-/* Takes the line away, before other output and at the end. */
-void sc_progress_clear(struct sc_progress *p);
+
+void sc_progress_begin(struct sc_progress *p, const char *what, enum sc_progress_unit unit);
+/* total may change from call to call. */
+void sc_progress_set(struct sc_progress *p, uint64_t done, uint64_t total);
+/* The same, as a callback: arg is the struct sc_progress. */
+void sc_progress_report(void *arg, uint64_t done, uint64_t total);
+/* Leaves the last line standing, with the time taken.  Zeroed or ended twice is fine. */
+void sc_progress_end(struct sc_progress *p);
+
+#define SC_PROGRESS_LINE_SIZE 512
+/* The line at now_us, at most `columns` wide, without an end of line; returns text.  ended: time taken, not left. */
+const char *sc_progress_line(const struct sc_progress *p, int64_t now_us, bool ended, size_t columns,
+                             char text[static SC_PROGRESS_LINE_SIZE]);
 
 #endif

@@ -74,15 +74,6 @@ struct shape {
     size_t raw_size;
 };
 
-static size_t shared_size(struct sc_slice a, struct sc_slice b)
-{
-    const size_t n = a.size < b.size ? a.size : b.size;
-    size_t i = 0;
-    while (i < n && a.ptr[i] == b.ptr[i])
-        i++;
-    return i;
-}
-
 static bool shape_of(const struct kvs_entry *entries, size_t count, struct shape *out)
 {
     struct shape s = {.distinct = true};
@@ -102,7 +93,8 @@ static bool shape_of(const struct kvs_entry *entries, size_t count, struct shape
     }
     if (value_size_min == SIZE_MAX || value_size_min < 8)
         return false;
-    s.prefix_size = shared_size(entries[0].key, entries[count - 1].key); /* sorted: the ones between share it, too */
+    s.prefix_size =
+        sc_slice_shared(entries[0].key, entries[count - 1].key); /* sorted: the ones between share it, too */
     s.suffix_size = entries[0].key.size - s.prefix_size;
     s.key_series = same_key_size && s.suffix_size <= 8;
     s.word_count = value_size_min / 8 < KVS_COLUMNS_WORDS_MAX ? value_size_min / 8 : KVS_COLUMNS_WORDS_MAX;

@@ -79,7 +79,8 @@ static sc_err output_add(struct output *o, const struct kvs_entry *e, struct sc_
         SC_TRY(output_close(o, diag));
     if (o->builder == NULL)
         SC_TRY(kvs_table_builder_new(&o->kvs->io, o->kvs->block_size, &o->builder));
-    return kvs_table_builder_add(o->builder, e);
+    const sc_err err = kvs_table_builder_add(o->builder, e);
+    return err == SC_E_MALFORMED ? sc_fail(diag, err, "entries out of order in a table: verify the volume") : err;
 }
 
 sc_err kvs_tables_from_memtable(struct sc_kvs *kvs, const struct kvs_memtable *mt, struct kvs_table_list *out,

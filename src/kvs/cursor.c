@@ -258,24 +258,10 @@ static sc_err step_back(struct run_cursor *c, struct sc_diag *diag)
     return SC_OK;
 }
 
-/* First table whose largest key is >= key. */
-static size_t table_seek(const struct run_cursor *c, struct sc_slice key)
-{
-    size_t lo = 0, hi = c->table_count;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (sc_slice_cmp(kvs_table_meta(c->tables[mid])->largest, key) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 /* To the first entry >= (key, seq). */
 static sc_err entry_seek(struct run_cursor *c, struct sc_slice key, uint64_t seq, struct sc_diag *diag)
 {
-    const size_t at = table_seek(c, key);
+    const size_t at = kvs_tables_seek(c->tables, c->table_count, key);
     if (at == c->table_count) {
         leave(c, PLACE_AFTER);
         return SC_OK;

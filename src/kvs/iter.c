@@ -122,7 +122,7 @@ static sc_err cursors_make(struct sc_kvs_iter *it, uint64_t seq)
             SC_TRY(cursor_add_run(it, &v->levels[0].tables[i], 1, seq));
     for (size_t l = 1; l < KVS_LEVEL_COUNT; l++) {
         const struct kvs_level *level = &v->levels[l];
-        const size_t first = kvs_level_seek(level, lower);
+        const size_t first = kvs_tables_seek(level->tables, level->count, lower);
         size_t end = first;
         while (end < level->count && table_meets(level->tables[end], lower, upper))
             end++;

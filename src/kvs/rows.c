@@ -36,20 +36,11 @@ void kvs_rows_builder_deinit(struct kvs_rows_builder *b)
     sc_buf_deinit(&b->last_key);
 }
 
-static size_t shared_size(struct sc_slice a, struct sc_slice b)
-{
-    const size_t n = a.size < b.size ? a.size : b.size;
-    size_t i = 0;
-    while (i < n && a.ptr[i] == b.ptr[i])
-        i++;
-    return i;
-}
-
 void kvs_rows_builder_add(struct kvs_rows_builder *b, const struct kvs_entry *e)
 {
     const struct sc_slice last = sc_buf_slice(&b->last_key);
     SC_ASSERT(b->count == 0 || kvs_entry_cmp(last, b->last_seq, e->key, e->seq) < 0);
-    const size_t shared = shared_size(last, e->key);
+    const size_t shared = sc_slice_shared(last, e->key);
     sc_buf_put_varint(&b->body, shared);
     sc_buf_put_lvar(&b->body, sc_slice_of(e->key.ptr + shared, e->key.size - shared));
     sc_buf_put_varint(&b->body, kvs_entry_word(e->seq, e->is_put));

@@ -74,6 +74,19 @@ const struct kvs_table_meta *kvs_table_meta(const struct kvs_table *t)
     return &t->meta;
 }
 
+size_t kvs_tables_seek(struct kvs_table *const *tables, size_t count, struct sc_slice key)
+{
+    size_t lo = 0, hi = count;
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (sc_slice_cmp(tables[mid]->meta.largest, key) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 void kvs_table_obsolete(struct kvs_table *t)
 {
     atomic_store(&t->obsolete, true);

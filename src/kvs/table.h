@@ -36,7 +36,7 @@ struct kvs_table_builder;
 sc_err kvs_table_builder_new(struct kvs_io *io, size_t block_size, struct kvs_table_builder **out) SC_MUST_CHECK;
 void kvs_table_builder_free(struct kvs_table_builder *b); /* NULL is fine */
 void kvs_table_builder_freep(struct kvs_table_builder **b);
-/* Entries come in order. */
+/* Entries come in order; SC_E_MALFORMED when they do not: what a merge reads is genuine, yet may be nonsense. */
 sc_err kvs_table_builder_add(struct kvs_table_builder *b, const struct kvs_entry *e) SC_MUST_CHECK;
 size_t kvs_table_builder_size(const struct kvs_table_builder *b); /* bytes of closed blocks */
 struct sc_slice kvs_table_builder_last_key(const struct kvs_table_builder *b); /* of the last entry added */
@@ -88,6 +88,8 @@ sc_err kvs_table_new(struct kvs_io *io, const struct kvs_table_meta *meta, struc
 struct kvs_table *kvs_table_ref(struct kvs_table *t);
 void kvs_table_unref(struct kvs_table *t); /* NULL is fine */
 const struct kvs_table_meta *kvs_table_meta(const struct kvs_table *t);
+/* Of disjoint tables in key order: index of the first whose largest key is >= key; count when none. */
+size_t kvs_tables_seek(struct kvs_table *const *tables, size_t count, struct sc_slice key);
 /* No root names it any more: with its last reference its object becomes garbage. */
 void kvs_table_obsolete(struct kvs_table *t);
 

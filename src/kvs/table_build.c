@@ -30,7 +30,7 @@ struct kvs_table_builder {
     uint64_t filter_seed;
     uint32_t block_count;
     struct sc_buf smallest, last_key;
-    uint64_t entry_count, seq_min, seq_max;
+    uint64_t last_seq, entry_count, seq_min, seq_max;
 };
 
 void kvs_table_builder_free(struct kvs_table_builder *b)
@@ -197,7 +197,11 @@ static sc_err pending_add(struct kvs_table_builder *b, const struct kvs_entry *e
 
 sc_err kvs_table_builder_add(struct kvs_table_builder *b, const struct kvs_entry *e)
 {
-    const bool new_key = b->entry_count == 0 || !sc_slice_eq(sc_buf_slice(&b->last_key), e->key);
+    const int order = b->entry_count != 0 ? sc_slice_cmp(sc_buf_slice(&b->last_key), e->key) : -1;
+    const bool new_key = order < 0;
+    if (order > 0 || (order == 0 && e->seq >= b->last_seq))
+        return SC_E_MALFORMED;
+    b->last_seq = e->seq;
     if (b->entry_count++ == 0)
         sc_buf_put_bytes(&b->smallest, e->key);
     if (new_key) {

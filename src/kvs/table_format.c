@@ -82,10 +82,7 @@ static sc_err refs_parse(struct kvs_table_index *x, struct sc_reader *r, uint64_
 
 static void digests_make(struct kvs_table_index *x)
 {
-    const struct sc_slice first = x->blocks[0].last_key, last = x->blocks[x->block_count - 1].last_key;
-    const size_t n = first.size < last.size ? first.size : last.size;
-    while (x->shared_size < n && first.ptr[x->shared_size] == last.ptr[x->shared_size])
-        x->shared_size++;
+    x->shared_size = sc_slice_shared(x->blocks[0].last_key, x->blocks[x->block_count - 1].last_key);
     for (uint32_t i = 0; i < x->block_count; i++)
         x->digests[i] = digest_of(x->blocks[i].last_key, x->shared_size);
 }

@@ -150,23 +150,10 @@ void kvs_version_to_manifest(const struct kvs_version *v, struct sc_buf *plain_o
     kvs_manifest_ranges_put(plain_out, &v->ranges);
 }
 
-size_t kvs_level_seek(const struct kvs_level *level, struct sc_slice key)
-{
-    size_t lo = 0, hi = level->count;
-    while (lo < hi) {
-        const size_t mid = lo + (hi - lo) / 2;
-        if (sc_slice_cmp(kvs_table_meta(level->tables[mid])->largest, key) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
 size_t kvs_level_overlap(const struct kvs_level *level, struct sc_slice smallest, struct sc_slice largest,
                          size_t *first_out)
 {
-    const size_t first = kvs_level_seek(level, smallest);
+    const size_t first = kvs_tables_seek(level->tables, level->count, smallest);
     size_t end = first;
     while (end < level->count && sc_slice_cmp(kvs_table_meta(level->tables[end])->smallest, largest) <= 0)
         end++;

@@ -42,8 +42,6 @@ void kvs_version_to_manifest(const struct kvs_version *v, struct sc_buf *plain_o
 /* Tables of level (> 0) whose range meets [smallest, largest]: *first_out and their count. */
 size_t kvs_level_overlap(const struct kvs_level *level, struct sc_slice smallest, struct sc_slice largest,
                          size_t *first_out);
-/* The first table of level (> 0) whose largest key is not below key; level->count when none. */
-size_t kvs_level_seek(const struct kvs_level *level, struct sc_slice key);
 uint32_t kvs_version_table_count(const struct kvs_version *v);
 
 #endif

@@ -70,7 +70,7 @@ static sc_err tables_get(const struct kvs_version *v, struct sc_slice key, uint6
     }
     for (size_t l = 1; l < KVS_LEVEL_COUNT && !found->any; l++) {
         const struct kvs_level *level = &v->levels[l];
-        const size_t at = kvs_level_seek(level, key);
+        const size_t at = kvs_tables_seek(level->tables, level->count, key);
         if (at < level->count && kvs_table_meta(level->tables[at])->seq_max > since)
             SC_TRY(kvs_table_get(level->tables[at], key, seq, found, value_out, diag));
     }

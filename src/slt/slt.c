@@ -2,7 +2,7 @@
 #include "slt/slt.h"
 
 #include "base/file.h"
-#include "base/progress.h"
+#include "base/status_line.h"
 #include "slt/run.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ struct run_all {
     size_t file_next;
     uint64_t size_done;
     struct sc_slt_totals totals;
-    struct sc_progress progress;
+    struct sc_status_line progress;
 };
 /* One thread's script. */
 struct job {
@@ -112,14 +112,14 @@ static void tell(struct job *job, const struct sc_slt_totals *totals, size_t don
     a->size_done += done - job->done_told;
     job->told = *totals;
     job->done_told = done;
-    sc_progress_show(&a->progress, a->size_done, a->size_total, "%zu scripts, %" PRIu64 " passed, %" PRIu64 " failed",
+    sc_status_line_show(&a->progress, a->size_done, a->size_total, "%zu scripts, %" PRIu64 " passed, %" PRIu64 " failed",
                      a->file_count, a->totals.passed, a->totals.failed);
 }
 
 static void on_progress(void *arg, const struct sc_slt_totals *totals, size_t done)
 {
     struct job *job = arg;
-    if (done - job->done_told < 4096 || !sc_progress_due(&job->all->progress))
+    if (done - job->done_told < 4096 || !sc_status_line_due(&job->all->progress))
         return;
     pthread_mutex_lock(&job->all->lock);
     tell(job, totals, done);
@@ -153,7 +153,7 @@ static void file_run(struct run_all *a, const struct script_file *file)
     script_run(&job, file, report, &totals);
     fclose(report);
     pthread_mutex_lock(&a->lock);
-    sc_progress_clear(&a->progress);
+    sc_status_line_clear(&a->progress);
     fwrite(text, 1, size, a->opt->out);
     if (a->opt->verbose)
         fprintf(a->opt->out, "%s: %" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " skipped, %.2f s\n", file->path,
@@ -202,12 +202,12 @@ sc_err sc_slt_run(const char *const *paths, size_t path_count, const struct sc_s
     struct run_all a = {.opt = opt, .lock = PTHREAD_MUTEX_INITIALIZER};
     sc_err err = SC_OK;
     if (opt->progress)
-        sc_progress_init(&a.progress, stderr);
+        sc_status_line_init(&a.progress, stderr);
     for (size_t i = 0; i < path_count && err == SC_OK; i++)
         err = path_add(&a, paths[i], diag);
     if (err == SC_OK) {
         workers_run(&a);
-        sc_progress_clear(&a.progress);
+        sc_status_line_clear(&a.progress);
         *totals_out = a.totals;
     }
     for (size_t i = 0; i < a.file_count; i++)

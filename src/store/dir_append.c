@@ -31,7 +31,7 @@ struct sc_store_append {
     size_t used;
     uint64_t base;      /* offset of buf[0]: a multiple of BLOCK_SIZE */
     uint64_t allocated; /* the file's size: zeros behind base + used */
-    size_t prefill;     /* next amount */
+    size_t prefill;     /* next amount; 0: there was no room */
     bool dirty;
     char name[DIR_NAME_SIZE_MAX + 1];
 };
@@ -96,12 +96,21 @@ static sc_err reserve(struct sc_store_append *a, size_t more)
     return SC_OK;
 }
 
+/* Some file systems take O_DIRECT at open and refuse it at the first write: O_DSYNC alone does, more slowly. */
+static bool direct_give_up(struct sc_store_append *a)
+{
+    const int flags = fcntl(a->fd, F_GETFL);
+    return flags >= 0 && (flags & O_DIRECT) != 0 && fcntl(a->fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 static sc_err write_at(struct sc_store_append *a, const uint8_t *bytes, size_t size, uint64_t offset,
                        struct sc_diag *diag)
 {
     while (size != 0) {
         const ssize_t n = pwrite(a->fd, bytes, size, (off_t)offset);
         if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EINVAL && direct_give_up(a))
             continue;
         if (n <= 0 || (a->direct && (size_t)n % BLOCK_SIZE != 0))
             return failed(a, "write", diag);
@@ -112,19 +121,24 @@ static sc_err write_at(struct sc_store_append *a, const uint8_t *bytes, size_t s
     return SC_OK;
 }
 
-/* Zeros ahead, so that the next small syncs need not grow the file. */
-static sc_err prefill(struct sc_store_append *a, struct sc_diag *diag)
+/* Zeros ahead, so that the next small syncs need not grow the file.  Where there is no room for them, there may still
+ * be for what is to be written: that is tried all the same. */
+static void prefill(struct sc_store_append *a)
 {
     uint8_t *zeros = aligned_alloc(BLOCK_SIZE, a->prefill);
-    if (zeros == NULL)
-        return sc_fail(diag, SC_E_NOMEM, "%s", a->name);
+    if (zeros == NULL) {
+        a->prefill = 0;
+        return;
+    }
     memset(zeros, 0, a->prefill);
-    const sc_err err = write_at(a, zeros, a->prefill, a->allocated, diag);
+    const sc_err err = write_at(a, zeros, a->prefill, a->allocated, NULL);
     free(zeros);
-    SC_TRY(err);
+    if (err != SC_OK) {
+        a->prefill = 0;
+        return;
+    }
     a->allocated += a->prefill;
     a->prefill = a->prefill < PREFILL_MAX ? a->prefill * 2 : a->prefill;
-    return SC_OK;
 }
 
 /* Everything to the file; durable when direct. */
@@ -134,8 +148,8 @@ static sc_err write_out(struct sc_store_append *a, struct sc_diag *diag)
     const size_t written = a->direct ? size : a->used;
     if (a->used == 0)
         return SC_OK;
-    while (a->direct && size < LARGE_APPEND && a->base + size > a->allocated)
-        SC_TRY(prefill(a, diag));
+    while (a->direct && a->prefill != 0 && size < LARGE_APPEND && a->base + size > a->allocated)
+        prefill(a);
     memset(a->buf + a->used, 0, size - a->used);
     SC_TRY(write_at(a, a->buf, written, a->base, diag));
     if (a->base + written > a->allocated)
