@@ -6,7 +6,8 @@ build_packages="gcc libc6-dev pkg-config meson ninja-build python3 libevent-dev 
 libsqlite3-dev libpq-dev zlib1g-dev libzstd-dev liblz4-dev libreadline-dev libcmocka-dev"
 test_packages="clang libclang-rt-14-dev llvm bats postgresql-client openssl curl chromium libxml2-utils git procps
 python3-cryptography"
-bench_packages="librocksdb-dev"
+# The peers that bench/ runs beside ours.
+bench_packages="librocksdb-dev postgresql-15"
 
 wanted=""
 for group in "$@"; do
