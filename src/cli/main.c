@@ -10,7 +10,7 @@ static const struct {
     {"Start here", "demo",
      "the whole way of a reading, on this machine: from meters to bills, audits and a fraud ranking"},
     {"Start here", "report", "HTML pages from a demo's or a month's results"},
-    {"Working with the data", "sql", "a shell on CascaDB: tables, JSON or CSV"},
+    {"Working with the data", "sql", "SQL on CascaDB: a server, an encrypted volume, or memory"},
     {"Working with the data", "bill", "bills with measurement hashes; proofs that a reading is in one"},
     {"Working with the data", "audit", "the other party's judgement of a bill; trusts the institute's root alone"},
     {"Working with the data", "fraud", "rank customers by suspicion, with the reasons; evaluate the method"},
