@@ -16,7 +16,7 @@ static const struct {
     {"Working with the data", "fraud", "rank customers by suspicion, with the reasons; evaluate the method"},
     {"Working with the data", "profile", "typical-day figures from measured loads"},
     {"Working with the data", "load", "order a meter to disconnect or reconnect its load"},
-    {"Working with the data", "kvs", "look into a volume of the Secure KVS, and verify it"},
+    {"Working with the data", "kvs", "a volume of the Secure KVS: look, verify, back up, restore, change keys"},
     {"Running an installation", "init", "make authorities, identities and configurations"},
     {"Running an installation", "attest", "judge the evidence of an enclave (SGX, TDX, SEV-SNP), or show what it says"},
     {"Services (started by an identity)", "aggregator",
