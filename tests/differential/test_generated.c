@@ -100,7 +100,8 @@ static int rows_compare(const void *a, const void *b)
 
 static void rows_sort(struct side *s)
 {
-    qsort(s->rows, s->row_count, sizeof *s->rows, rows_compare);
+    if (s->row_count != 0) /* no rows, no array */
+        qsort(s->rows, s->row_count, sizeof *s->rows, rows_compare);
 }
 
 /* ---- judging ---- */
