@@ -229,6 +229,7 @@ static const char *const verbs[] = {
     [SQL_KIND_COMMIT] = "COMMIT",         [SQL_KIND_ROLLBACK] = "ROLLBACK",
     [SQL_KIND_SAVEPOINT] = "SAVEPOINT",   [SQL_KIND_RELEASE] = "RELEASE",
     [SQL_KIND_ROLLBACK_TO] = "ROLLBACK",  [SQL_KIND_SET] = "SET",
+    [SQL_KIND_SET_TRANSACTION] = "SET",
 };
 
 /* The first word in capitals, as PostgreSQL names commands without a count. */
@@ -240,6 +241,22 @@ static void tag_of_text(struct sc_slice text, char tag[static PG_TAG_SIZE])
     for (; n < t.text.size && n + 1 < 32; n++)
         tag[n] = (char)(t.text.ptr[n] >= 'a' && t.text.ptr[n] <= 'z' ? t.text.ptr[n] - 'a' + 'A' : t.text.ptr[n]);
     tag[n] = '\0';
+}
+
+/* CREATE INDEX, ALTER TABLE ... */
+static void tag_of_ddl(struct sc_slice text, char tag[static PG_TAG_SIZE])
+{
+    struct sql_lexer lx = sql_lexer_of(text);
+    char second[PG_TAG_SIZE];
+    sql_lex(&lx);
+    struct sql_token t = sql_lex(&lx);
+    if (sql_token_is(t, "UNIQUE"))
+        t = sql_lex(&lx);
+    tag_of_text(text, tag);
+    tag_of_text(t.text, second);
+    const size_t n = strlen(tag);
+    if (second[0] != '\0')
+        snprintf(tag + n, PG_TAG_SIZE - n, " %s", second);
 }
 
 static void tag_make(struct pg_connection *c, const struct pg_portal *p, char tag[static PG_TAG_SIZE])
@@ -261,6 +278,9 @@ static void tag_make(struct pg_connection *c, const struct pg_portal *p, char ta
         break;
     case SQL_KIND_COMMIT:
         snprintf(tag, PG_TAG_SIZE, "%s", changes < 0 ? "ROLLBACK" : "COMMIT");
+        break;
+    case SQL_KIND_DDL:
+        tag_of_ddl(sc_sql_stmt_text(p->stmt), tag);
         break;
     default:
         if ((size_t)kind < sizeof verbs / sizeof verbs[0] && verbs[kind] != NULL)

@@ -123,8 +123,8 @@ static void table_column(sqlite3_context *ctx, const struct sql_table *t, int i)
         break;
     default: {
         sqlite3_str *names = sqlite3_str_new(NULL);
-        for (size_t k = 0; k < t->pk_count; k++)
-            sqlite3_str_appendf(names, "%s%s", k != 0 ? ", " : "", t->columns[t->pk[k]].name);
+        for (size_t k = 0; k < t->primary.part_count && !t->hidden; k++)
+            sqlite3_str_appendf(names, "%s%s", k != 0 ? ", " : "", t->columns[t->primary.parts[k].column].name);
         char *text = sqlite3_str_finish(names);
         result_text(ctx, text != NULL ? text : "");
         sqlite3_free(text);
@@ -152,7 +152,7 @@ static void column_column(sqlite3_context *ctx, const struct sql_table *t, size_
         sqlite3_result_int(ctx, c->not_null);
         break;
     case 5:
-        result_text(ctx, c->default_sql);
+        result_text(ctx, c->generated_sql != NULL ? c->generated_sql : c->default_sql);
         break;
     default:
         sqlite3_result_int(ctx, c->pk_index + 1);

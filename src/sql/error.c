@@ -70,7 +70,14 @@ static const char *state_of_text(const char *text)
         const char *part;
         const char *state;
     } map[] = {
+        {"error in ", "2BP01"}, /* ... index i after drop column: something depends on it */
         {"no such table", "42P01"},
+        {"no such view", "42P01"},
+        {"no such index", "42704"},
+        {"no such trigger", "42704"},
+        {"no such savepoint", "3B001"},
+        {"cannot modify", "0A000"},
+        {"already another table or index", "42P07"},
         {"no such column", "42703"},
         {"has no column named", "42703"},
         {"no such function", "42883"},
@@ -105,10 +112,15 @@ static const char *state_of_text(const char *text)
 
 sc_err sql_fail_sqlite(struct sc_sql_session *s, int rc)
 {
+    return sql_fail_sqlite_of(s, s->sqlite, rc);
+}
+
+sc_err sql_fail_sqlite_of(struct sc_sql_session *s, sqlite3 *sqlite, int rc)
+{
     if (s->failed)
         return sql_err_of_state(s->error.sqlstate);
-    const char *text = sqlite3_errmsg(s->sqlite);
-    const int offset = sqlite3_error_offset(s->sqlite);
+    const char *text = sqlite3_errmsg(sqlite);
+    const int offset = sqlite3_error_offset(sqlite);
     const char *state;
     switch (rc & 0xff) {
     case SQLITE_NOMEM:

@@ -141,15 +141,34 @@ sc_err sql_token_name(struct sql_token t, char *out, size_t out_size)
     return memchr(out, 0, n) == NULL ? SC_OK : SC_E_MALFORMED;
 }
 
+/* CREATE [TEMP] TRIGGER: the semicolons of its body do not end it. */
+static bool is_trigger(struct sc_slice text)
+{
+    struct sql_lexer lx = sql_lexer_of(text);
+    if (!sql_token_is(sql_lex(&lx), "CREATE"))
+        return false;
+    struct sql_token t = sql_lex(&lx);
+    if (sql_token_is(t, "TEMP") || sql_token_is(t, "TEMPORARY"))
+        t = sql_lex(&lx);
+    return sql_token_is(t, "TRIGGER");
+}
+
 struct sc_slice sql_statement_first(struct sc_slice text, size_t *used_out)
 {
     struct sql_lexer lx = sql_lexer_of(text);
+    const bool trigger = is_trigger(text);
+    bool step_ended = false; /* the token before the last was ";" */
+    struct sql_token last = {.kind = SQL_TOKEN_END};
     for (;;) {
         const struct sql_token t = sql_lex(&lx);
-        if (t.kind == SQL_TOKEN_END || t.kind == SQL_TOKEN_BROKEN || sql_token_is_punct(t, ';')) {
+        const bool semicolon = sql_token_is_punct(t, ';');
+        const bool ends = semicolon && (!trigger || (step_ended && sql_token_is(last, "END"))); /* "; END ;" */
+        if (t.kind == SQL_TOKEN_END || t.kind == SQL_TOKEN_BROKEN || ends) {
             *used_out = (size_t)(lx.cur - text.ptr);
-            return sc_slice_of(text.ptr, *used_out - (sql_token_is_punct(t, ';') ? 1 : 0));
+            return sc_slice_of(text.ptr, *used_out - (ends ? 1 : 0));
         }
+        step_ended = sql_token_is_punct(last, ';');
+        last = t;
     }
 }
 
@@ -179,6 +198,27 @@ static enum sql_kind kind_of_rollback(struct sql_lexer *lx)
     return sql_token_is(t, "TO") ? SQL_KIND_ROLLBACK_TO : SQL_KIND_ROLLBACK;
 }
 
+/* verb: 1 CREATE, 2 DROP, 0 something else. */
+static enum sql_kind kind_of_ddl(struct sql_lexer *lx, int verb)
+{
+    const struct sql_token t = sql_lex(lx);
+    if (verb == 0 || t.kind == SQL_TOKEN_END)
+        return SQL_KIND_OTHER;
+    if (sql_token_is(t, "TABLE"))
+        return verb == 1 ? SQL_KIND_CREATE_TABLE : SQL_KIND_DROP_TABLE;
+    if (verb == 1 && (sql_token_is(t, "TEMP") || sql_token_is(t, "TEMPORARY")))
+        return SQL_KIND_TEMP_DDL;
+    return SQL_KIND_DDL;
+}
+
+static bool is_set_transaction(struct sql_lexer *lx)
+{
+    struct sql_token t = sql_lex(lx);
+    if (sql_token_is(t, "SESSION"))
+        return sql_token_is(sql_lex(lx), "CHARACTERISTICS");
+    return sql_token_is(t, "TRANSACTION");
+}
+
 enum sql_kind sql_kind_of(struct sc_slice statement)
 {
     static const struct {
@@ -189,16 +229,20 @@ enum sql_kind sql_kind_of(struct sc_slice statement)
         {"REPLACE", SQL_KIND_INSERT},      {"UPDATE", SQL_KIND_UPDATE},      {"DELETE", SQL_KIND_DELETE},
         {"EXPLAIN", SQL_KIND_EXPLAIN},     {"BEGIN", SQL_KIND_BEGIN},        {"START", SQL_KIND_BEGIN},
         {"COMMIT", SQL_KIND_COMMIT},       {"END", SQL_KIND_COMMIT},         {"ABORT", SQL_KIND_ROLLBACK},
-        {"SAVEPOINT", SQL_KIND_SAVEPOINT}, {"RELEASE", SQL_KIND_RELEASE},    {"SET", SQL_KIND_SET},
-        {"SHOW", SQL_KIND_SHOW},           {"COPY", SQL_KIND_COPY},          {"ANALYZE", SQL_KIND_NOTHING},
+        {"SAVEPOINT", SQL_KIND_SAVEPOINT}, {"RELEASE", SQL_KIND_RELEASE},
+        {"SHOW", SQL_KIND_SHOW},           {"COPY", SQL_KIND_COPY},          {"ANALYZE", SQL_KIND_ANALYZE},
         {"VACUUM", SQL_KIND_NOTHING},      {"DISCARD", SQL_KIND_NOTHING},    {"RESET", SQL_KIND_NOTHING},
-        {"CHECKPOINT", SQL_KIND_NOTHING},  {"ALTER", SQL_KIND_UNSUPPORTED},  {"PRAGMA", SQL_KIND_UNSUPPORTED},
-        {"ATTACH", SQL_KIND_UNSUPPORTED},  {"DETACH", SQL_KIND_UNSUPPORTED}, {"REINDEX", SQL_KIND_UNSUPPORTED},
+        {"CHECKPOINT", SQL_KIND_NOTHING},  {"ALTER", SQL_KIND_DDL},  {"PRAGMA", SQL_KIND_PRAGMA},
+        {"ATTACH", SQL_KIND_UNSUPPORTED},  {"DETACH", SQL_KIND_UNSUPPORTED}, {"REINDEX", SQL_KIND_DDL},
     };
     struct sql_lexer lx = sql_lexer_of(statement);
     struct sql_token t = sql_lex(&lx);
     if (t.kind == SQL_TOKEN_END)
         return SQL_KIND_EMPTY;
+    if (sql_token_is(t, "SET")) {
+        struct sql_lexer ahead = lx;
+        return is_set_transaction(&ahead) ? SQL_KIND_SET_TRANSACTION : SQL_KIND_SET;
+    }
     for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++)
         if (sql_token_is(t, firsts[i].word))
             return firsts[i].kind;
@@ -206,11 +250,5 @@ enum sql_kind sql_kind_of(struct sc_slice statement)
         return kind_of_with(&lx);
     if (sql_token_is(t, "ROLLBACK"))
         return kind_of_rollback(&lx);
-    const bool create = sql_token_is(t, "CREATE");
-    if (!create && !sql_token_is(t, "DROP"))
-        return SQL_KIND_OTHER;
-    t = sql_lex(&lx);
-    if (sql_token_is(t, "TABLE"))
-        return create ? SQL_KIND_CREATE_TABLE : SQL_KIND_DROP_TABLE;
-    return t.kind == SQL_TOKEN_END ? SQL_KIND_OTHER : SQL_KIND_UNSUPPORTED;
+    return kind_of_ddl(&lx, sql_token_is(t, "CREATE") ? 1 : sql_token_is(t, "DROP") ? 2 : 0);
 }

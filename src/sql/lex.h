@@ -47,6 +47,10 @@ enum sql_kind {
     SQL_KIND_EXPLAIN,
     SQL_KIND_CREATE_TABLE,
     SQL_KIND_DROP_TABLE,
+    SQL_KIND_DDL,      /* CREATE, DROP and ALTER of anything else; REINDEX */
+    SQL_KIND_TEMP_DDL, /* CREATE TEMP ...: the session's own */
+    SQL_KIND_ANALYZE,
+    SQL_KIND_SET_TRANSACTION,
     SQL_KIND_BEGIN,
     SQL_KIND_COMMIT,
     SQL_KIND_ROLLBACK,
@@ -56,8 +60,9 @@ enum sql_kind {
     SQL_KIND_SET,
     SQL_KIND_SHOW,
     SQL_KIND_COPY,
-    SQL_KIND_NOTHING,     /* accepted, does nothing: ANALYZE, VACUUM, DISCARD, RESET, DEALLOCATE ALL, CHECKPOINT */
-    SQL_KIND_UNSUPPORTED, /* other DDL, PRAGMA, ATTACH ... */
+    SQL_KIND_NOTHING,     /* accepted, does nothing: VACUUM, DISCARD, RESET, DEALLOCATE ALL, CHECKPOINT */
+    SQL_KIND_PRAGMA,
+    SQL_KIND_UNSUPPORTED, /* ATTACH ... */
     SQL_KIND_OTHER,       /* left to SQLite, which will call it a syntax error */
 };
 /* Looks at the first words. */

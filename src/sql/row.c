@@ -1,216 +1,221 @@
 #include "sql/row.h"
 
-enum {
-    KIND_NULL,
-    KIND_INT1,
-    KIND_INT2,
-    KIND_INT3,
-    KIND_INT4,
-    KIND_INT6,
-    KIND_INT8,
-    KIND_ZERO,
-    KIND_ONE,
-    KIND_F32,
-    KIND_F64,
-    KIND_TEXT,
-    KIND_BLOB,
-    KIND_COUNT
-};
-static const uint8_t kind_size[16] = {[KIND_INT1] = 1, [KIND_INT2] = 2, [KIND_INT3] = 3, [KIND_INT4] = 4,
-                                      [KIND_INT6] = 6, [KIND_INT8] = 8, [KIND_F32] = 4,  [KIND_F64] = 8};
+#include <endian.h>
 
-/* FNV-1a over the key.  It finds rows that *we* filed under a wrong name; against others the engine's authentication
- * stands. */
-static uint32_t key_check(struct sc_slice key)
+enum { KIND_NULL, KIND_INTEGER, KIND_REAL, KIND_NUMBER, KIND_TEXT, KIND_BLOB, KIND_COUNT };
+#define NUMBER_MAX ((int64_t)1 << 53) /* integers up to here are exact as doubles */
+
+static uint64_t load(const uint8_t *p)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < key.size; i++)
-        h = (h ^ key.ptr[i]) * 16777619u;
-    return h;
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return le64toh(v);
 }
 
-static uint8_t integer_kind(int64_t v)
+static void store(uint8_t *p, uint64_t v)
 {
-    const uint64_t m = (uint64_t)(v < 0 ? ~v : v); /* magnitude without the sign bit */
-    if (m <= 1 && v >= 0)
-        return v == 0 ? KIND_ZERO : KIND_ONE;
-    return m < 1u << 7             ? KIND_INT1
-           : m < 1u << 15          ? KIND_INT2
-           : m < 1u << 23          ? KIND_INT3
-           : m < 1u << 31          ? KIND_INT4
-           : m < (uint64_t)1 << 47 ? KIND_INT6
-                                   : KIND_INT8;
+    v = htole64(v);
+    memcpy(p, &v, sizeof v);
 }
 
-static bool fits_f32(double v)
+static uint64_t bits_of(double v)
 {
-    return (v >= -3.4e38 && v <= 3.4e38) && (double)(float)v == v;
+    uint64_t u;
+    memcpy(&u, &v, sizeof u);
+    return u;
 }
 
-static uint8_t kind_of(const struct sc_sql_value *v)
+static double double_of(uint64_t u)
+{
+    double v;
+    memcpy(&v, &u, sizeof v);
+    return v;
+}
+
+static size_t type_words(size_t count)
+{
+    return (count + 15) / 16;
+}
+
+/* A slot's kind and word; text and blob put the end of their bytes in the tail. */
+static unsigned word_of(const struct sc_sql_value *v, bool numeric, uint64_t *word_out, uint64_t *tail)
 {
     switch (v->type) {
     case SC_SQL_INTEGER:
-        return integer_kind(v->integer);
-    case SC_SQL_REAL:
-        return fits_f32(v->real) ? KIND_F32 : KIND_F64;
-    case SC_SQL_TEXT:
-        return KIND_TEXT;
-    case SC_SQL_BLOB:
-        return KIND_BLOB;
-    case SC_SQL_NULL:
-        break;
-    }
-    return KIND_NULL;
-}
-
-static void put_value(struct sc_buf *out, uint8_t kind, const struct sc_sql_value *v)
-{
-    if (kind == KIND_TEXT || kind == KIND_BLOB) {
-        sc_buf_put_lvar(out, v->bytes);
-    } else if (kind == KIND_F32) {
-        sc_buf_put_f32be(out, (float)v->real);
-    } else if (kind == KIND_F64) {
-        sc_buf_put_f64be(out, v->real);
-    } else if (kind_size[kind] != 0) {
-        uint8_t b[8];
-        sc_store_u64be(b, (uint64_t)v->integer);
-        sc_buf_put_bytes(out, sc_slice_of(b + 8 - kind_size[kind], kind_size[kind]));
-    }
-}
-
-void sql_row_encode(struct sc_buf *out, uint32_t table_id, struct sc_slice key, const struct sc_sql_value *values,
-                    size_t value_count)
-{
-    SC_ASSERT(value_count <= SQL_COLUMN_COUNT_MAX);
-    uint8_t kinds[SQL_COLUMN_COUNT_MAX + 1];
-    uint8_t packed[SQL_COLUMN_COUNT_MAX / 2];
-    kinds[value_count] = 0;
-    for (size_t i = 0; i < value_count; i++)
-        kinds[i] = kind_of(&values[i]);
-    for (size_t i = 0; i < value_count; i += 2)
-        packed[i / 2] = (uint8_t)(kinds[i] << 4 | kinds[i + 1]);
-    sc_buf_put_u8(out, SQL_ROW_VERSION);
-    sc_buf_put_varint(out, table_id);
-    sc_buf_put_u32be(out, key_check(key));
-    sc_buf_put_varint(out, value_count);
-    sc_buf_put_bytes(out, sc_slice_of(packed, (value_count + 1) / 2));
-    for (size_t i = 0; i < value_count; i++)
-        put_value(out, kinds[i], &values[i]);
-}
-
-sc_err sql_row_open(struct sql_row *row, struct sc_slice bytes, uint32_t table_id, struct sc_slice key,
-                    struct sc_diag *diag)
-{
-    struct sc_reader r = sc_reader_of(bytes);
-    uint8_t version;
-    uint64_t id;
-    uint64_t count;
-    uint32_t check;
-    struct sc_slice types;
-    if (sc_reader_get_u8(&r, &version) != SC_OK || version != SQL_ROW_VERSION)
-        return sc_fail(diag, SC_E_MALFORMED, "row of an unknown version");
-    if (sc_reader_get_varint(&r, &id) != SC_OK || id != table_id)
-        return sc_fail(diag, SC_E_MALFORMED, "row of another table");
-    if (sc_reader_get_u32be(&r, &check) != SC_OK || check != key_check(key))
-        return sc_fail(diag, SC_E_MALFORMED, "row of another key");
-    if (sc_reader_get_varint(&r, &count) != SC_OK || count > SQL_COLUMN_COUNT_MAX ||
-        sc_reader_get_bytes(&r, (size_t)(count + 1) / 2, &types) != SC_OK || bytes.size > UINT32_MAX ||
-        (count % 2 != 0 && (types.ptr[types.size - 1] & 15) != 0))
-        return sc_fail(diag, SC_E_MALFORMED, "row's columns");
-    row->bytes = bytes;
-    row->types = types.ptr;
-    row->count = (size_t)count;
-    row->known = 0;
-    row->offset[0] = (uint32_t)(r.cur - bytes.ptr);
-    return SC_OK;
-}
-
-static uint8_t kind_at(const struct sql_row *row, size_t i)
-{
-    return i % 2 == 0 ? row->types[i / 2] >> 4 : row->types[i / 2] & 15;
-}
-
-/* Finds the places of the columns up to and including i. */
-static sc_err locate(struct sql_row *row, size_t i)
-{
-    for (; row->known <= i; row->known++) {
-        const uint8_t kind = kind_at(row, row->known);
-        const uint32_t at = row->offset[row->known];
-        if (kind >= KIND_COUNT)
-            return SC_E_MALFORMED;
-        if (kind == KIND_TEXT || kind == KIND_BLOB) {
-            struct sc_reader r = {row->bytes.ptr + at, row->bytes.ptr + row->bytes.size};
-            struct sc_slice s;
-            SC_TRY(sc_reader_get_lvar(&r, &s));
-            row->offset[row->known + 1] = (uint32_t)(r.cur - row->bytes.ptr);
-        } else {
-            if (kind_size[kind] > row->bytes.size - at)
-                return SC_E_MALFORMED;
-            row->offset[row->known + 1] = at + kind_size[kind];
+        if (numeric && v->integer >= -NUMBER_MAX && v->integer <= NUMBER_MAX) {
+            *word_out = bits_of((double)v->integer);
+            return KIND_NUMBER;
         }
+        *word_out = (uint64_t)v->integer;
+        return KIND_INTEGER;
+    case SC_SQL_REAL:
+        *word_out = bits_of(v->real);
+        return numeric ? KIND_NUMBER : KIND_REAL;
+    case SC_SQL_TEXT:
+    case SC_SQL_BLOB:
+        *tail += v->bytes.size;
+        *word_out = *tail;
+        return v->type == SC_SQL_TEXT ? KIND_TEXT : KIND_BLOB;
+    default:
+        *word_out = 0;
+        return KIND_NULL;
     }
+}
+
+void sql_row_encode(struct sc_buf *out, uint32_t table_id, const struct sc_sql_value *slots, const bool *numeric,
+                    size_t slot_count)
+{
+    SC_ASSERT(slot_count <= SQL_COLUMN_COUNT_MAX);
+    const size_t types = type_words(slot_count);
+    uint64_t kinds[SQL_COLUMN_COUNT_MAX / 16] = {0};
+    uint64_t tail = 0;
+    uint8_t *p = sc_buf_extend(out, 8 * (1 + types + slot_count));
+    if (p == NULL)
+        return;
+    store(p, SQL_ROW_VERSION | (uint64_t)slot_count << 16 | (uint64_t)table_id << 32);
+    uint8_t *word = p + 8 * (1 + types);
+    for (size_t i = 0; i < slot_count; i++, word += 8) {
+        uint64_t w;
+        kinds[i / 16] |= (uint64_t)word_of(&slots[i], numeric[i], &w, &tail) << i % 16 * 4;
+        store(word, w);
+    }
+    for (size_t i = 0; i < types; i++)
+        store(p + 8 + 8 * i, kinds[i]);
+    if (tail == 0)
+        return;
+    for (size_t i = 0; i < slot_count; i++)
+        if (slots[i].type == SC_SQL_TEXT || slots[i].type == SC_SQL_BLOB)
+            sc_buf_put_bytes(out, slots[i].bytes);
+}
+
+static const uint8_t *part(const struct sql_row *row, size_t offset, size_t size)
+{
+    return row->bytes != NULL ? row->bytes + offset : row->ops->iter_part(row->iter, offset, size).ptr;
+}
+
+static sc_err open_head(struct sql_row *row, uint32_t table_id, struct sc_diag *diag)
+{
+    if (row->size < 8)
+        return sc_fail(diag, SC_E_MALFORMED, "row without a head");
+    const uint64_t head = load(part(row, 0, 8));
+    row->count = head >> 16 & 0xffff;
+    if ((head & 0xffff) != SQL_ROW_VERSION)
+        return sc_fail(diag, SC_E_MALFORMED, "row of an unknown version");
+    if (head >> 32 != table_id)
+        return sc_fail(diag, SC_E_MALFORMED, "row of another table");
+    if (row->count > SQL_COLUMN_COUNT_MAX || row->size < 8 * (1 + type_words(row->count) + row->count))
+        return sc_fail(diag, SC_E_MALFORMED, "row's columns");
+    for (size_t i = 0; i < type_words(row->count); i++)
+        row->types[i] = load(part(row, 8 + 8 * i, 8));
     return SC_OK;
 }
 
-static int64_t load_integer(const uint8_t *p, unsigned size)
+sc_err sql_row_open(struct sql_row *row, struct sc_slice bytes, uint32_t table_id, struct sc_diag *diag)
 {
-    uint64_t u = (uint64_t)(int64_t)(int8_t)p[0];
-    for (unsigned i = 1; i < size; i++)
-        u = u << 8 | p[i];
-    return (int64_t)u;
+    row->bytes = bytes.ptr;
+    row->size = bytes.size;
+    return open_head(row, table_id, diag);
 }
 
-static sc_err load_real(uint8_t kind, struct sc_reader *r, struct sc_sql_value *out)
+sc_err sql_row_open_iter(struct sql_row *row, const struct sql_kv_ops *ops, struct sql_kv_iter *it, uint32_t table_id,
+                         struct sc_diag *diag)
 {
-    double d = 0;
-    float f;
-    if (kind == KIND_F32) {
-        SC_TRY(sc_reader_get_f32be(r, &f));
-        d = (double)f;
-    } else {
-        SC_TRY(sc_reader_get_f64be(r, &d));
-    }
-    if (d != d)
-        return SC_E_MALFORMED; /* NaN is NULL in SQL and never written */
-    *out = sc_sql_real(d);
+    row->bytes = NULL;
+    row->ops = ops;
+    row->iter = it;
+    row->size = ops->iter_value_size(it);
+    return open_head(row, table_id, diag);
+}
+
+static unsigned kind_at(const struct sql_row *row, size_t i)
+{
+    return row->types[i / 16] >> i % 16 * 4 & 15;
+}
+
+static uint64_t word_at(const struct sql_row *row, size_t i)
+{
+    return load(part(row, 8 * (1 + type_words(row->count) + i), 8));
+}
+
+static bool is_bytes(unsigned kind)
+{
+    return kind == KIND_TEXT || kind == KIND_BLOB;
+}
+
+static sc_err get_bytes(const struct sql_row *row, size_t i, struct sc_slice *out)
+{
+    const size_t tail = 8 * (1 + type_words(row->count) + row->count);
+    const uint64_t end = word_at(row, i);
+    uint64_t begin = 0;
+    for (size_t k = i; k-- > 0;)
+        if (is_bytes(kind_at(row, k))) {
+            begin = word_at(row, k);
+            break;
+        }
+    if (begin > end || end > row->size - tail)
+        return SC_E_MALFORMED;
+    if (begin == end)
+        *out = SC_SLICE_EMPTY;
+    else
+        *out = sc_slice_of(part(row, tail + (size_t)begin, (size_t)(end - begin)), (size_t)(end - begin));
     return SC_OK;
 }
 
-sc_err sql_row_get(struct sql_row *row, size_t i, struct sc_sql_value *out)
+static struct sc_sql_value number_of(double d)
+{
+    if (d > -0x1p63 && d < 0x1p63 && (double)(int64_t)d == d)
+        return sc_sql_integer((int64_t)d);
+    return sc_sql_real(d);
+}
+
+/* Text, blob, and what is no kind at all. */
+static sc_err get_other(const struct sql_row *row, size_t i, unsigned kind, struct sc_sql_value *out)
+{
+    struct sc_slice s;
+    if (kind != KIND_TEXT && kind != KIND_BLOB)
+        return SC_E_MALFORMED;
+    SC_TRY(get_bytes(row, i, &s));
+    *out = kind == KIND_TEXT ? sc_sql_text(s) : sc_sql_blob(s);
+    return SC_OK;
+}
+
+sc_err sql_row_get(const struct sql_row *row, size_t i, struct sc_sql_value *out)
 {
     if (i >= row->count)
         return SC_E_NOT_FOUND;
-    SC_TRY(locate(row, i));
-    const uint8_t kind = kind_at(row, i);
-    struct sc_reader r = {row->bytes.ptr + row->offset[i], row->bytes.ptr + row->offset[i + 1]};
-    struct sc_slice s;
+    const unsigned kind = kind_at(row, i);
+    double d;
     switch (kind) {
     case KIND_NULL:
         *out = sc_sql_null();
-        break;
-    case KIND_ZERO:
-    case KIND_ONE:
-        *out = sc_sql_integer(kind == KIND_ONE);
-        break;
-    case KIND_F32:
-    case KIND_F64:
-        return load_real(kind, &r, out);
-    case KIND_TEXT:
-    case KIND_BLOB:
-        SC_TRY(sc_reader_get_lvar(&r, &s));
-        *out = kind == KIND_TEXT ? sc_sql_text(s) : sc_sql_blob(s);
-        break;
+        return SC_OK;
+    case KIND_INTEGER:
+        *out = sc_sql_integer((int64_t)word_at(row, i));
+        return SC_OK;
+    case KIND_REAL:
+    case KIND_NUMBER:
+        d = double_of(word_at(row, i));
+        if (d != d)
+            return SC_E_MALFORMED; /* NaN is NULL in SQL and never written */
+        *out = kind == KIND_REAL ? sc_sql_real(d) : number_of(d);
+        return SC_OK;
     default:
-        *out = sc_sql_integer(load_integer(r.cur, kind_size[kind]));
+        return get_other(row, i, kind, out);
     }
-    return SC_OK;
 }
 
-sc_err sql_row_check(struct sql_row *row)
+sc_err sql_row_check(const struct sql_row *row)
 {
     struct sc_sql_value v;
-    for (size_t i = 0; i < row->count; i++)
+    size_t end = 8 * (1 + type_words(row->count) + row->count);
+    for (size_t i = 0; i < row->count; i++) {
         SC_TRY(sql_row_get(row, i, &v));
-    return row->offset[row->count] == row->bytes.size ? SC_OK : SC_E_MALFORMED;
+        if (v.type == SC_SQL_TEXT || v.type == SC_SQL_BLOB)
+            end += v.bytes.size;
+        if (kind_at(row, i) == KIND_NULL && word_at(row, i) != 0)
+            return SC_E_MALFORMED;
+    }
+    if (row->count % 16 != 0 && row->types[row->count / 16] >> row->count % 16 * 4 != 0)
+        return SC_E_MALFORMED;
+    return end == row->size ? SC_OK : SC_E_MALFORMED;
 }

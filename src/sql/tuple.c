@@ -100,6 +100,23 @@ void sql_tuple_put(struct sc_buf *key, const struct sc_sql_value *v)
     }
 }
 
+void sql_tuple_put_ordered(struct sc_buf *key, const struct sc_sql_value *v, enum sql_collation collation,
+                           bool descending)
+{
+    const size_t from = key->size;
+    struct sc_sql_value trimmed = *v;
+    if (v->type == SC_SQL_TEXT && collation == SQL_COLLATION_RTRIM)
+        while (trimmed.bytes.size != 0 && trimmed.bytes.ptr[trimmed.bytes.size - 1] == ' ')
+            trimmed.bytes.size--;
+    sql_tuple_put(key, &trimmed);
+    if (v->type == SC_SQL_TEXT && collation == SQL_COLLATION_NOCASE)
+        for (size_t i = from + 1; i < key->size; i++) /* behind the tag; the escapes have no letters */
+            if (key->ptr[i] >= 'A' && key->ptr[i] <= 'Z')
+                key->ptr[i] |= 0x20;
+    for (size_t i = from; descending && i < key->size; i++)
+        key->ptr[i] = (uint8_t)~key->ptr[i];
+}
+
 /* One byte of a number's body, complemented back. */
 static sc_err get_flipped(struct sc_reader *r, uint8_t flip, uint8_t *out)
 {

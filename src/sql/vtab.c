@@ -1,46 +1,40 @@
-/* A table of ours as SQLite sees it: a virtual table over a range of keys.
+/* A table of ours as SQLite sees it: a virtual table over ranges of keys.  plan.c has the agreement between xBestIndex and
+ * xFilter, which turns it into key ranges: prefix (e...) x one of the IN values, then bounds.
  *
- * Plan (idxNum, idxStr), agreed between xBestIndex and xFilter: idxStr has one letter for each argument, in the order
- * of the primary key's columns: e  column = value           i  column IN (values), at most one, read through
- * sqlite3_vtab_in_first() g  >   G  >=   l  <   L  <= on the column behind the last e or i idxNum: bit 0 = descending.
- * xFilter turns it into key ranges: prefix (e...) x one of the IN values, then bounds.
- *
- * What the key's order cannot decide is left to SQLite: a column with TEXT or BLOB affinity compared with a number
- * compares as text or as numbers, depending on the *declared* affinity of the other side, which is not told to us.  So
- * such a constraint, and all behind it, is dropped in xFilter; SQLite checks each row again (omit = 0), and neither
- * uniqueness nor order is promised where that may happen. */
-#include "sql/internal.h"
+ * A cursor keeps its iterator from one xFilter to the next: asked for a key just ahead (the inner side of a join in key
+ * order) it steps there instead of seeking. */
+#include "sql/filter.h"
 
-#include <math.h>
 #include <strings.h>
 
-struct vtab {
-    sqlite3_vtab base;
-    struct sc_sql_session *session;
-    struct sql_table *table;
-};
-
-struct key_range { /* offsets into cursor.bounds */
-    uint32_t lower, lower_size, upper, upper_size;
-};
+#define STEPS_BEFORE_SEEK 4
+#define SPARE_SIZE_MAX    ((size_t)64 << 10)
 
 struct cursor {
     sqlite3_vtab_cursor base;
-    struct sc_kvs_iter *iter; /* NULL: a single row by its whole key, or nothing */
+    const struct sql_index *index;
+    char need;        /* of the row: see plan.c */
+    struct sql_kv_iter *iter; /* over iter_index; NULL: none yet */
+    const struct sql_index *iter_index;
+    const void *iter_view; /* the transaction or snapshot it reads */
+    size_t iter_mark;      /* writes of the transaction when it last moved */
+    bool iter_valid;
+    struct sc_buf passed; /* no entry lies between it and the iterator's (forward only; empty: unknown) */
+    bool point; /* a single row found by its whole key */
     bool valid, descending;
-    struct sc_buf bounds;
-    struct key_range *ranges;
-    size_t range_count, range_index;
-    struct sc_buf point;        /* value of a row found by its whole key */
-    struct sc_slice key, value; /* of the current row */
-    bool row_open;
+    struct sql_ranges ranges;
+    size_t range_index;
+    struct sc_buf point_key, point_value; /* of an entry found by its whole key */
+    struct sc_slice key;                  /* of the current entry */
+    bool row_open, row_key_known;
+    struct sc_buf row_key, row_value; /* of a row found through an index */
     struct sql_row row;
     struct sc_buf scratch;
 };
 
 static struct sc_sql_session *session_of(sqlite3_vtab *base)
 {
-    return ((struct vtab *)base)->session;
+    return ((struct sql_vtab *)base)->session;
 }
 
 /* The session keeps the story; SQLite needs only a code. */
@@ -94,13 +88,32 @@ void sql_value_result(sqlite3_context *ctx, const struct sc_sql_value *v)
     }
 }
 
-/* ---- declaration ---- */
-static char *declaration(const struct sql_table *t)
+int sql_value_bind(sqlite3_stmt *st, int i, const struct sc_sql_value *v)
 {
+    switch (v->type) {
+    case SC_SQL_INTEGER:
+        return sqlite3_bind_int64(st, i, v->integer);
+    case SC_SQL_REAL:
+        return sqlite3_bind_double(st, i, v->real);
+    case SC_SQL_TEXT:
+        return sqlite3_bind_text64(st, i, (const char *)v->bytes.ptr, v->bytes.size, SQLITE_TRANSIENT, SQLITE_UTF8);
+    case SC_SQL_BLOB:
+        return sqlite3_bind_blob64(st, i, v->bytes.ptr, v->bytes.size, SQLITE_TRANSIENT);
+    default:
+        return sqlite3_bind_null(st, i);
+    }
+}
+
+/* ---- declaration ---- */
+char *sql_declaration(const struct sql_table *t, const char *more)
+{
+    static const char *const collations[] = {"", " COLLATE NOCASE", " COLLATE RTRIM"};
     sqlite3_str *sql = sqlite3_str_new(NULL);
     sqlite3_str_appendall(sql, "CREATE TABLE x(");
     for (size_t i = 0; i < t->column_count; i++)
-        sqlite3_str_appendf(sql, "%s\"%w\" %s", i != 0 ? ", " : "", t->columns[i].name, t->columns[i].type);
+        sqlite3_str_appendf(sql, "%s\"%w\" %s%s", i != 0 ? ", " : "", t->columns[i].name, t->columns[i].type,
+                            collations[t->columns[i].collation]);
+    sqlite3_str_appendall(sql, more);
     sqlite3_str_appendall(sql, ")");
     return sqlite3_str_finish(sql);
 }
@@ -112,522 +125,251 @@ static int vtab_connect(sqlite3 *sqlite, void *arg, int argc, const char *const 
     struct sql_table *t = argc == 4 ? sql_schema_find_id(s, (uint32_t)strtoul(argv[3], NULL, 10)) : NULL;
     if (t == NULL)
         return SQLITE_ERROR;
-    char *sql = declaration(t);
+    char *sql = sql_declaration(t, "");
     const int rc = sql != NULL ? sqlite3_declare_vtab(sqlite, sql) : SQLITE_NOMEM;
     sqlite3_free(sql);
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_vtab_config(sqlite, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
-    struct vtab *v = sqlite3_malloc(sizeof *v);
+    sqlite3_vtab_config(sqlite, SQLITE_VTAB_INNOCUOUS); /* views may use it: its schema is our own dictionary */
+    struct sql_vtab *v = sqlite3_malloc(sizeof *v);
     if (v == NULL)
         return SQLITE_NOMEM;
-    *v = (struct vtab){.session = s, .table = sql_table_ref(t)};
+    *v = (struct sql_vtab){.session = s, .table = sql_table_ref(t)};
     *out = &v->base;
     return SQLITE_OK;
 }
 
 static int vtab_disconnect(sqlite3_vtab *base)
 {
-    struct vtab *v = (struct vtab *)base;
+    struct sql_vtab *v = (struct sql_vtab *)base;
     sql_table_unref(v->table);
     sqlite3_free(v);
-    return SQLITE_OK;
-}
-
-/* ---- planning ---- */
-struct plan {
-    const struct sql_table *table;
-    sqlite3_index_info *info;
-    int eq[SQL_PK_COUNT_MAX]; /* constraint for each key column, or -1 */
-    int lo[SQL_PK_COUNT_MAX];
-    int hi[SQL_PK_COUNT_MAX];
-    bool certain[SQL_PK_COUNT_MAX]; /* the comparison is the key's own: see above */
-    char letters[SQL_PK_COUNT_MAX + 3];
-    int letter_count;
-    int eq_count;   /* key columns with e or i */
-    int in_index;   /* the one with i, or -1 */
-    bool low, high; /* a bound behind them */
-};
-
-/* Whether comparing the key column's encoded values decides the constraint: always for numbers; for text only when the
- * other side is known to be text. */
-static bool comparison_certain(const struct plan *p, int constraint, const struct sql_column *c)
-{
-    sqlite3_value *rhs = NULL;
-    if (sql_affinity_is_numeric(c->affinity))
-        return true;
-    return sqlite3_vtab_rhs_value(p->info, constraint, &rhs) == SQLITE_OK && rhs != NULL &&
-           sqlite3_value_type(rhs) == SQLITE_TEXT;
-}
-
-static void collect(struct plan *p)
-{
-    for (int i = 0; i < SQL_PK_COUNT_MAX; i++)
-        p->eq[i] = p->lo[i] = p->hi[i] = -1;
-    for (int i = 0; i < p->info->nConstraint; i++) {
-        const struct sqlite3_index_constraint *c = &p->info->aConstraint[i];
-        if (!c->usable || c->iColumn < 0 || c->iColumn >= p->table->column_count)
-            continue;
-        const int k = p->table->columns[c->iColumn].pk_index;
-        if (k < 0)
-            continue;
-        int *slot = NULL;
-        if (c->op == SQLITE_INDEX_CONSTRAINT_EQ || c->op == SQLITE_INDEX_CONSTRAINT_IS)
-            slot = &p->eq[k];
-        else if (c->op == SQLITE_INDEX_CONSTRAINT_GT || c->op == SQLITE_INDEX_CONSTRAINT_GE)
-            slot = &p->lo[k];
-        else if (c->op == SQLITE_INDEX_CONSTRAINT_LT || c->op == SQLITE_INDEX_CONSTRAINT_LE)
-            slot = &p->hi[k];
-        if (slot == NULL || *slot >= 0 || strcasecmp(sqlite3_vtab_collation(p->info, i), "BINARY") != 0)
-            continue;
-        *slot = i;
-    }
-}
-
-static void use(struct plan *p, int constraint, char letter, bool omit)
-{
-    p->letters[p->letter_count++] = letter;
-    p->info->aConstraintUsage[constraint].argvIndex = p->letter_count;
-    p->info->aConstraintUsage[constraint].omit = omit;
-}
-
-static void choose(struct plan *p)
-{
-    const struct sql_table *t = p->table;
-    bool certain = true; /* so far */
-    p->in_index = -1;
-    int k = 0;
-    for (; k < t->pk_count && p->eq[k] >= 0; k++) {
-        const int c = p->eq[k];
-        p->certain[k] = comparison_certain(p, c, &t->columns[t->pk[k]]);
-        certain = certain && p->certain[k];
-        if (p->in_index < 0 && sqlite3_vtab_in(p->info, c, -1)) {
-            sqlite3_vtab_in(p->info, c, 1);
-            p->in_index = k;
-            use(p, c, 'i', false);
-        } else {
-            use(p, c, 'e',
-                certain && p->info->aConstraint[c].op == SQLITE_INDEX_CONSTRAINT_EQ &&
-                    !sqlite3_vtab_in(p->info, c, -1));
-        }
-    }
-    p->eq_count = k;
-    if (k == t->pk_count)
-        return;
-    const int lo = p->lo[k];
-    const int hi = p->hi[k];
-    const bool numeric = sql_affinity_is_numeric(t->columns[t->pk[k]].affinity);
-    if (lo >= 0) {
-        p->low = true;
-        use(p, lo, p->info->aConstraint[lo].op == SQLITE_INDEX_CONSTRAINT_GT ? 'g' : 'G', certain && numeric);
-    }
-    if (hi >= 0) {
-        p->high = true;
-        use(p, hi, p->info->aConstraint[hi].op == SQLITE_INDEX_CONSTRAINT_LT ? 'l' : 'L', certain && numeric);
-    }
-}
-
-/* Whether reading in key order (or backwards) is the order asked for. */
-static bool order_fits(const struct plan *p, bool *descending_out)
-{
-    const sqlite3_index_info *info = p->info;
-    const struct sql_table *t = p->table;
-    int k = 0; /* the key column that orders next */
-    int direction = -1;
-    for (int i = 0; i < info->nOrderBy; i++) {
-        const int column = info->aOrderBy[i].iColumn;
-        const int pk = column >= 0 && column < t->column_count ? t->columns[column].pk_index : -1;
-        if (pk >= 0 && pk < p->eq_count && pk != p->in_index && p->certain[pk])
-            continue; /* one value only: orders nothing */
-        while (k < p->eq_count && k != p->in_index && p->certain[k])
-            k++;
-        if (k >= t->pk_count)
-            break; /* the whole key is behind us: the rest cannot matter */
-        if (pk != k || (direction >= 0 && direction != info->aOrderBy[i].desc))
-            return false;
-        direction = info->aOrderBy[i].desc;
-        k++;
-    }
-    *descending_out = direction == 1;
-    return t->pk_count != 0;
-}
-
-static void estimate(struct plan *p, struct sc_sql_session *s, struct sql_table *t)
-{
-    const double rows = (double)sql_rows_estimate(s, t) + 1;
-    sqlite3_index_info *info = p->info;
-    double found = rows;
-    bool certain = true;
-    for (int k = 0; k < p->eq_count; k++)
-        certain = certain && p->certain[k];
-    if (t->pk_count != 0 && p->eq_count == t->pk_count) {
-        found = 1;
-        if (p->in_index < 0 && certain)
-            info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
-    } else if (p->eq_count != 0) {
-        found = pow(rows, 1.0 - (double)p->eq_count / t->pk_count);
-    }
-    found = found / (p->low ? 4 : 1) / (p->high ? 4 : 1);
-    double seeks = 1;
-    if (p->in_index >= 0) {
-        seeks = 10;
-        found *= seeks;
-    }
-    found = found > rows ? rows : found;
-    info->estimatedRows = (sqlite3_int64)(found < 1 ? 1 : found);
-    info->estimatedCost = 10 * seeks + found;
-}
-
-static int vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
-{
-    struct vtab *v = (struct vtab *)base;
-    struct plan p = {.table = v->table, .info = info};
-    bool descending = false;
-    collect(&p);
-    choose(&p);
-    estimate(&p, v->session, v->table);
-    if (info->nOrderBy != 0 && order_fits(&p, &descending))
-        info->orderByConsumed = 1;
-    info->idxNum = descending && info->orderByConsumed ? 1 : 0;
-    info->idxStr = sqlite3_mprintf("%s", p.letters);
-    if (info->idxStr == NULL)
-        return SQLITE_NOMEM;
-    info->needToFreeIdxStr = 1;
     return SQLITE_OK;
 }
 
 /* ---- cursors ---- */
 static int vtab_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
 {
-    (void)base;
-    struct cursor *c = calloc(1, sizeof *c);
+    struct sc_sql_session *s = session_of(base);
+    struct cursor *c = s->spare_count != 0 ? s->spare_cursors[--s->spare_count] : calloc(1, sizeof *c);
     if (c == NULL)
         return SQLITE_NOMEM;
+    c->iter = NULL;
+    c->iter_index = NULL;
+    sc_buf_reset(&c->passed);
     *out = &c->base;
     return SQLITE_OK;
 }
 
-static void cursor_reset(struct cursor *c)
+static void cursor_free(struct cursor *c)
 {
-    sc_kvs_iter_free(c->iter);
-    c->iter = NULL;
-    free(c->ranges);
-    c->ranges = NULL;
-    c->range_count = c->range_index = 0;
-    c->valid = c->row_open = false;
-    sc_buf_reset(&c->bounds);
-    sc_buf_reset(&c->point);
+    sql_ranges_deinit(&c->ranges);
+    sc_buf_deinit(&c->passed);
+    sc_buf_deinit(&c->point_key);
+    sc_buf_deinit(&c->point_value);
+    sc_buf_deinit(&c->row_key);
+    sc_buf_deinit(&c->row_value);
+    sc_buf_deinit(&c->scratch);
+    free(c);
 }
 
+/* A closed cursor waits with its buffers for the next one to be opened: a point select then allocates nothing here. */
 static int vtab_close(sqlite3_vtab_cursor *base)
 {
     struct cursor *c = (struct cursor *)base;
-    cursor_reset(c);
-    sc_buf_deinit(&c->bounds);
-    sc_buf_deinit(&c->point);
-    sc_buf_deinit(&c->scratch);
-    free(c);
+    struct sc_sql_session *s = session_of(base->pVtab);
+    const size_t kept = c->point_value.capacity + c->row_value.capacity + c->ranges.bounds.capacity;
+    s->kv.ops->iter_free(c->iter);
+    if (s->spare_count < sizeof s->spare_cursors / sizeof s->spare_cursors[0] && kept < SPARE_SIZE_MAX)
+        s->spare_cursors[s->spare_count++] = c;
+    else
+        cursor_free(c);
     return SQLITE_OK;
 }
 
-/* ---- xFilter: from arguments to key ranges ---- */
-struct filter {
-    const struct sql_table *table;
-    struct sc_buf prefix;   /* rows prefix and the values before the IN */
-    struct sc_buf in;       /* encoded IN values, one after another */
-    struct sc_slice *items; /* them, sorted and distinct */
-    size_t item_count, item_capacity;
-    struct sc_buf suffix;    /* values behind the IN */
-    struct sc_buf low, high; /* what is put behind prefix item suffix */
-    bool has_in, empty, stop;
-    int values; /* key columns fixed by e and i */
-};
-
-static void filter_deinit(struct filter *f)
+void sql_cursors_free(struct sc_sql_session *s)
 {
-    sc_buf_deinit(&f->prefix);
-    sc_buf_deinit(&f->in);
-    sc_buf_deinit(&f->suffix);
-    sc_buf_deinit(&f->low);
-    sc_buf_deinit(&f->high);
-    free(f->items);
-}
-
-enum usable { USABLE, NEVER_TRUE, UNDECIDED };
-
-/* The value as the comparison sees it, after the column's affinity. */
-static enum usable comparand(const struct sql_column *c, sqlite3_value *from, struct sc_sql_value *out)
-{
-    char unused[SQL_NUMBER_TEXT_SIZE];
-    sql_value_from(from, out);
-    if (out->type == SC_SQL_NULL)
-        return NEVER_TRUE; /* key columns are never NULL */
-    if (sql_affinity_is_numeric(c->affinity))
-        sql_affinity_apply(SQL_AFFINITY_NUMERIC, out, unused);
-    else if (out->type == SC_SQL_INTEGER || out->type == SC_SQL_REAL)
-        return UNDECIDED;
-    return USABLE;
-}
-
-static int compare_items(const void *a, const void *b)
-{
-    return sc_slice_cmp(*(const struct sc_slice *)a, *(const struct sc_slice *)b);
-}
-
-static sc_err add_item(struct filter *f, const struct sc_sql_value *v)
-{
-    if (f->item_count == f->item_capacity) {
-        const size_t capacity = f->item_capacity == 0 ? 16 : f->item_capacity * 2;
-        struct sc_slice *grown = realloc(f->items, capacity * sizeof *grown);
-        if (grown == NULL)
-            return SC_E_NOMEM;
-        f->items = grown;
-        f->item_capacity = capacity;
-    }
-    const size_t from = f->in.size;
-    sql_tuple_put(&f->in, v);
-    /* the buffer still moves: sizes now, places at the end */
-    f->items[f->item_count++] = (struct sc_slice){(const uint8_t *)"", f->in.size - from};
-    return sc_buf_status(&f->in);
-}
-
-static void sort_items(struct filter *f)
-{
-    size_t at = 0;
-    size_t kept = 0;
-    for (size_t i = 0; i < f->item_count; i++) {
-        f->items[i].ptr = f->in.ptr + at;
-        at += f->items[i].size;
-    }
-    if (f->item_count != 0)
-        qsort(f->items, f->item_count, sizeof *f->items, compare_items);
-    for (size_t i = 0; i < f->item_count; i++)
-        if (kept == 0 || !sc_slice_eq(f->items[kept - 1], f->items[i]))
-            f->items[kept++] = f->items[i];
-    f->item_count = kept;
-}
-
-static sc_err filter_in(struct filter *f, const struct sql_column *c, sqlite3_value *list)
-{
-    sqlite3_value *v = NULL;
-    struct sc_sql_value value;
-    f->has_in = true;
-    int rc = sqlite3_vtab_in_first(list, &v);
-    for (; rc == SQLITE_OK && v != NULL; rc = sqlite3_vtab_in_next(list, &v)) {
-        const enum usable usable = comparand(c, v, &value);
-        if (usable == UNDECIDED) { /* forget the list: all values of the column are read */
-            f->has_in = false;
-            f->stop = true;
-            return SC_OK;
-        }
-        if (usable == USABLE)
-            SC_TRY(add_item(f, &value));
-    }
-    if (rc != SQLITE_DONE && rc != SQLITE_OK)
-        return SC_E_NOMEM;
-    sort_items(f);
-    f->empty = f->empty || f->item_count == 0;
-    return SC_OK;
-}
-
-static sc_err filter_argument(struct filter *f, char letter, sqlite3_value *arg)
-{
-    const struct sql_column *c = &f->table->columns[f->table->pk[f->values]];
-    struct sc_sql_value value;
-    if (letter == 'i') {
-        SC_TRY(filter_in(f, c, arg));
-        f->values++;
-        return SC_OK;
-    }
-    const enum usable usable = comparand(c, arg, &value);
-    if (usable != USABLE) {
-        f->empty = f->empty || usable == NEVER_TRUE;
-        f->stop = f->stop || (usable == UNDECIDED && letter == 'e');
-        return SC_OK;
-    }
-    switch (letter) {
-    case 'e':
-        sql_tuple_put(f->has_in ? &f->suffix : &f->prefix, &value);
-        f->values++;
-        break;
-    case 'g':
-    case 'G':
-        sql_tuple_put(&f->low, &value);
-        if (letter == 'g')
-            sc_buf_put_u8(&f->low, SQL_TUPLE_AFTER);
-        break;
-    default:
-        sql_tuple_put(&f->high, &value);
-        if (letter == 'L')
-            sc_buf_put_u8(&f->high, SQL_TUPLE_AFTER);
-    }
-    return SC_OK;
-}
-
-static void put_bound(struct cursor *c, const struct filter *f, struct sc_slice item, struct sc_slice tail,
-                      uint32_t *at_out, uint32_t *size_out)
-{
-    const size_t at = c->bounds.size;
-    sc_buf_put_bytes(&c->bounds, sc_buf_slice(&f->prefix));
-    sc_buf_put_bytes(&c->bounds, item);
-    sc_buf_put_bytes(&c->bounds, sc_buf_slice(&f->suffix));
-    sc_buf_put_bytes(&c->bounds, tail);
-    *at_out = (uint32_t)at;
-    *size_out = (uint32_t)(c->bounds.size - at);
-}
-
-static sc_err make_ranges(struct cursor *c, const struct filter *f)
-{
-    static const uint8_t after[1] = {SQL_TUPLE_AFTER};
-    const size_t count = f->empty ? 0 : f->has_in ? f->item_count : 1;
-    const struct sc_slice high = f->high.size != 0 ? sc_buf_slice(&f->high) : sc_slice_of(after, 1);
-    c->ranges = calloc(count + 1, sizeof *c->ranges);
-    if (c->ranges == NULL)
-        return SC_E_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        const struct sc_slice item = f->has_in ? f->items[i] : SC_SLICE_EMPTY;
-        put_bound(c, f, item, sc_buf_slice(&f->low), &c->ranges[i].lower, &c->ranges[i].lower_size);
-        put_bound(c, f, item, high, &c->ranges[i].upper, &c->ranges[i].upper_size);
-    }
-    c->range_count = count;
-    return sc_buf_status(&c->bounds);
-}
-
-static struct sc_slice range_lower(const struct cursor *c, size_t i)
-{
-    return sc_slice_of(c->bounds.ptr + c->ranges[i].lower, c->ranges[i].lower_size);
-}
-
-static struct sc_slice range_upper(const struct cursor *c, size_t i)
-{
-    return sc_slice_of(c->bounds.ptr + c->ranges[i].upper, c->ranges[i].upper_size);
+    while (s->spare_count > 0)
+        cursor_free(s->spare_cursors[--s->spare_count]);
 }
 
 /* ---- moving ---- */
-static void take_row(struct cursor *c)
+static void take_entry(struct cursor *c, const struct sc_sql_session *s)
 {
-    c->row_open = false;
-    if (!c->valid)
-        return;
-    c->key = sc_kvs_iter_key(c->iter);
-    c->value = sc_kvs_iter_value(c->iter);
+    c->row_open = c->row_key_known = false;
+    if (c->valid)
+        c->key = s->kv.ops->iter_key(c->iter);
 }
 
-/* Range number i in reading order. */
-static size_t range_at(const struct cursor *c, size_t i)
+static uint8_t kind_of(const struct cursor *c, const struct sql_table *t)
 {
-    return c->descending ? c->range_count - 1 - i : i;
+    return c->index == &t->primary ? SQL_KEY_ROWS : SQL_KEY_INDEX;
 }
 
-/* Whether the iterator's entry lies in the current range (the iterator itself keeps to the outer bounds). */
-static bool in_range(const struct cursor *c)
+/* An iterator over the whole index, kept while what it reads stays the same. */
+static sc_err need_iter(struct cursor *c, const struct sql_table *t, struct sc_sql_session *s)
 {
-    const size_t i = range_at(c, c->range_index);
-    const struct sc_slice key = sc_kvs_iter_key(c->iter);
-    return c->descending ? sc_slice_cmp(key, range_lower(c, i)) >= 0 : sc_slice_cmp(key, range_upper(c, i)) < 0;
+    SC_TRY(sql_snapshot_need(s));
+    const void *view = s->txn != NULL ? (const void *)s->txn : (const void *)s->snapshot;
+    const size_t mark = s->txn != NULL ? s->kv.ops->txn_mark(s->txn) : 0;
+    if (c->iter != NULL && c->iter_index == c->index && c->iter_view == view) {
+        if (c->iter_mark != mark)
+            sc_buf_reset(&c->passed); /* a write of ours may lie in between */
+        c->iter_mark = mark;
+        return SC_OK;
+    }
+    uint8_t bounds[2 * SQL_KEY_PREFIX_SIZE + 1] = {kind_of(c, t)};
+    sc_store_u32be(bounds + 1, c->index->id);
+    memcpy(bounds + SQL_KEY_PREFIX_SIZE, bounds, SQL_KEY_PREFIX_SIZE);
+    bounds[2 * SQL_KEY_PREFIX_SIZE] = SQL_TUPLE_AFTER;
+    const struct sql_kv_range range = {{bounds, SQL_KEY_PREFIX_SIZE},
+                                       {bounds + SQL_KEY_PREFIX_SIZE, SQL_KEY_PREFIX_SIZE + 1}};
+    s->kv.ops->iter_free(c->iter);
+    c->iter = NULL;
+    sc_buf_reset(&c->passed);
+    SC_TRY(sql_range(s, &range, &c->iter));
+    c->iter_index = c->index;
+    c->iter_view = view;
+    c->iter_mark = mark;
+    return SC_OK;
 }
 
-static sc_err enter_range(struct cursor *c, struct sc_diag *diag)
+static sc_err move(struct cursor *c, struct sc_sql_session *s, enum sql_kv_move move, struct sc_slice key)
 {
-    const size_t i = range_at(c, c->range_index);
-    if (!c->descending)
-        return sc_kvs_iter_seek(c->iter, range_lower(c, i), &c->valid, diag);
-    const struct sc_slice upper = range_upper(c, i);
-    SC_TRY(sc_kvs_iter_seek_back(c->iter, upper, &c->valid, diag));
-    if (c->valid && sc_slice_eq(sc_kvs_iter_key(c->iter), upper)) /* exclusive */
-        SC_TRY(sc_kvs_iter_prev(c->iter, &c->valid, diag));
+    struct sc_diag *diag = sql_diag(s);
+    const sc_err err = s->kv.ops->iter_move(c->iter, move, key, &c->iter_valid, diag);
+    return err == SC_OK ? SC_OK : sql_fail_storage(s, err, diag, "read");
+}
+
+/* To the first entry >= target, from where the iterator stands if that is near. */
+static sc_err go_to(struct cursor *c, struct sc_sql_session *s, struct sc_slice target)
+{
+    if (c->passed.size != 0 && sc_slice_cmp(sc_buf_slice(&c->passed), target) <= 0) {
+        for (int i = 0; i <= STEPS_BEFORE_SEEK; i++) {
+            if (!c->iter_valid || sc_slice_cmp(s->kv.ops->iter_key(c->iter), target) >= 0)
+                return SC_OK;
+            if (i < STEPS_BEFORE_SEEK)
+                SC_TRY(move(c, s, SQL_KV_NEXT, SC_SLICE_EMPTY));
+        }
+    }
+    return move(c, s, SQL_KV_SEEK, target);
+}
+
+static sc_err enter_range(struct cursor *c, struct sc_sql_session *s)
+{
+    const struct sql_key_range *r = &c->ranges.ranges[c->descending ? c->ranges.count - 1 - c->range_index : c->range_index];
+    const struct sc_slice lower = sql_range_lower(&c->ranges, r);
+    const struct sc_slice upper = sql_range_upper(&c->ranges, r);
+    if (!c->descending) {
+        SC_TRY(go_to(c, s, lower));
+        sc_buf_reset(&c->passed); /* until the range is read to its end */
+        c->valid = c->iter_valid && sc_slice_cmp(s->kv.ops->iter_key(c->iter), upper) < 0;
+        return SC_OK;
+    }
+    sc_buf_reset(&c->passed);
+    SC_TRY(move(c, s, SQL_KV_SEEK_BACK, upper));
+    if (c->iter_valid && sc_slice_eq(s->kv.ops->iter_key(c->iter), upper)) /* exclusive */
+        SC_TRY(move(c, s, SQL_KV_PREV, SC_SLICE_EMPTY));
+    c->valid = c->iter_valid && sc_slice_cmp(s->kv.ops->iter_key(c->iter), lower) >= 0;
     return SC_OK;
 }
 
 /* From range to range until an entry is found. */
-static sc_err settle(struct cursor *c, struct sc_diag *diag)
+static sc_err settle(struct cursor *c, struct sc_sql_session *s)
 {
-    while (!c->valid || (c->range_count > 1 && !in_range(c))) {
-        if (++c->range_index >= c->range_count) {
-            c->valid = false;
-            return SC_OK;
+    while (!c->valid) {
+        if (!c->descending && c->ranges.count != 0) { /* nothing lies between this range's end and the iterator */
+            sc_buf_reset(&c->passed);
+            sc_buf_put_bytes(&c->passed, sql_range_upper(&c->ranges, &c->ranges.ranges[c->range_index]));
+            SC_TRY(sc_buf_status(&c->passed));
         }
-        SC_TRY(enter_range(c, diag));
+        if (++c->range_index >= c->ranges.count)
+            return SC_OK;
+        SC_TRY(enter_range(c, s));
     }
     return SC_OK;
 }
 
-static sc_err scan(struct cursor *c, struct sc_sql_session *s)
+static sc_err scan(struct cursor *c, const struct sql_table *t, struct sc_sql_session *s)
 {
-    struct sc_diag diag = {0};
-    if (c->range_count == 0)
+    if (c->ranges.count == 0)
         return SC_OK;
-    const struct sc_kvs_range outer = {range_lower(c, 0), range_upper(c, c->range_count - 1)};
-    if (c->range_count == 1 && sc_slice_cmp(outer.lower, outer.upper) >= 0)
+    if (c->ranges.count == 1 && sc_slice_cmp(sql_range_lower(&c->ranges, c->ranges.ranges),
+                                             sql_range_upper(&c->ranges, c->ranges.ranges)) >= 0)
         return SC_OK; /* x > 5 AND x < 3 */
-    SC_TRY(sql_range(s, &outer, &c->iter));
-    sc_err err = c->range_count > 1 ? enter_range(c, &diag)
-                 : c->descending    ? sc_kvs_iter_last(c->iter, &c->valid, &diag)
-                                    : sc_kvs_iter_first(c->iter, &c->valid, &diag);
-    if (err == SC_OK)
-        err = settle(c, &diag);
-    take_row(c);
-    return err == SC_OK ? SC_OK : sql_fail_storage(s, err, &diag, "read");
+    SC_TRY(need_iter(c, t, s));
+    SC_TRY(enter_range(c, s));
+    SC_TRY(settle(c, s));
+    take_entry(c, s);
+    return SC_OK;
 }
 
-static sc_err look_up(struct cursor *c, const struct filter *f, struct sc_sql_session *s)
+static sc_err look_up(struct cursor *c, struct sc_sql_session *s)
 {
-    put_bound(c, f, SC_SLICE_EMPTY, SC_SLICE_EMPTY, &(uint32_t){0}, &(uint32_t){0});
-    SC_TRY(sc_buf_status(&c->bounds));
-    const sc_err err = sql_read(s, sc_buf_slice(&c->bounds), &c->point);
+    const struct sql_key_range *r = c->ranges.ranges;
+    c->point = true;
+    sc_buf_reset(&c->point_key);
+    sc_buf_reset(&c->point_value);
+    sc_buf_put_bytes(&c->point_key, sql_range_lower(&c->ranges, r));
+    SC_TRY(sc_buf_status(&c->point_key));
+    const sc_err err = sql_read(s, sc_buf_slice(&c->point_key), &c->point_value);
     if (err == SC_E_NOT_FOUND)
         return SC_OK;
     SC_TRY(err);
     c->valid = true;
-    c->key = sc_buf_slice(&c->bounds);
-    c->value = sc_buf_slice(&c->point);
+    c->key = sc_buf_slice(&c->point_key);
     return SC_OK;
-}
-
-static sc_err filter(struct cursor *c, struct vtab *v, struct filter *f, const char *letters, sqlite3_value **argv)
-{
-    sql_key_rows(&f->prefix, v->table->id);
-    for (int i = 0; letters[i] != '\0' && !f->stop; i++)
-        SC_TRY(filter_argument(f, letters[i], argv[i]));
-    SC_TRY(sc_buf_status(&f->prefix));
-    SC_TRY(sc_buf_status(&f->suffix));
-    SC_TRY(sc_buf_status(&f->low));
-    SC_TRY(sc_buf_status(&f->high));
-    if (!f->empty && !f->stop && !f->has_in && v->table->pk_count != 0 && f->values == v->table->pk_count)
-        return look_up(c, f, v->session);
-    SC_TRY(make_ranges(c, f));
-    return scan(c, v->session);
 }
 
 static int vtab_filter(sqlite3_vtab_cursor *base, int number, const char *letters, int argc, sqlite3_value **argv)
 {
     (void)argc;
     struct cursor *c = (struct cursor *)base;
-    struct vtab *v = (struct vtab *)base->pVtab;
-    SC_CLEANUP(filter_deinit) struct filter f = {.table = v->table};
-    cursor_reset(c);
+    struct sql_vtab *v = (struct sql_vtab *)base->pVtab;
+    struct sc_sql_session *s = v->session;
+    struct sql_table *t = v->table;
+    const size_t index = (size_t)number / 2;
+    bool whole_key = false;
+    if (index > t->index_count || letters == NULL || letters[0] == '\0')
+        return SQLITE_ERROR;
+    c->index = index == 0 ? &t->primary : &t->indexes[index - 1];
     c->descending = number & 1;
-    const sc_err err = filter(c, v, &f, letters != NULL ? letters : "", argv);
+    c->need = letters[0];
+    c->valid = c->point = c->row_open = c->row_key_known = false;
+    c->range_index = 0;
+    sc_err err = sql_filter(c->index, kind_of(c, t), letters + 1, argv, &c->ranges, &whole_key);
+    if (err == SC_OK && s->trace != NULL)
+        err = sql_trace_ranges(s, t, c->index, &c->ranges, whole_key);
+    if (err == SC_OK)
+        err = whole_key ? look_up(c, s) : scan(c, t, s);
     if (err != SC_OK)
-        sql_fail_storage(v->session, err, NULL, v->table->name); /* no-op where the story is told already */
+        sql_fail_storage(s, err, NULL, t->name); /* no-op where the story is told already */
     return rc_of(err);
 }
 
 static int vtab_next(sqlite3_vtab_cursor *base)
 {
     struct cursor *c = (struct cursor *)base;
-    struct sc_diag diag = {0};
-    if (c->iter == NULL) {
+    struct sc_sql_session *s = session_of(base->pVtab);
+    if (c->point) {
         c->valid = false;
         return SQLITE_OK;
     }
-    sc_err err =
-        c->descending ? sc_kvs_iter_prev(c->iter, &c->valid, &diag) : sc_kvs_iter_next(c->iter, &c->valid, &diag);
-    if (err == SC_OK)
-        err = settle(c, &diag);
-    take_row(c);
+    sc_err err = move(c, s, c->descending ? SQL_KV_PREV : SQL_KV_NEXT, SC_SLICE_EMPTY);
     if (err != SC_OK)
-        sql_fail_storage(session_of(base->pVtab), err, &diag, "read");
+        return rc_of(err);
+    const struct sql_ranges *rs = &c->ranges;
+    const struct sql_key_range *r = &rs->ranges[c->descending ? rs->count - 1 - c->range_index : c->range_index];
+    if (!c->iter_valid)
+        c->valid = false;
+    else if (c->descending)
+        c->valid = sc_slice_cmp(s->kv.ops->iter_key(c->iter), sql_range_lower(rs, r)) >= 0;
+    else
+        c->valid = rs->all || sc_slice_cmp(s->kv.ops->iter_key(c->iter), sql_range_upper(rs, r)) < 0;
+    if (!c->valid)
+        err = settle(c, s);
+    take_entry(c, s);
     return rc_of(err);
 }
 
@@ -636,33 +378,102 @@ static int vtab_eof(sqlite3_vtab_cursor *base)
     return !((struct cursor *)base)->valid;
 }
 
-static sc_err column(struct cursor *c, const struct sql_table *t, int i, struct sc_sql_value *out, struct sc_diag *diag)
+/* ---- the row behind the entry ---- */
+static struct sc_slice entry_value(struct cursor *c, const struct sc_sql_session *s)
+{
+    return c->point ? sc_buf_slice(&c->point_value) : s->kv.ops->iter_value(c->iter);
+}
+
+/* The row's whole key, whichever index the entry is of. */
+static sc_err need_row_key(struct cursor *c, const struct sql_table *t, const struct sc_sql_session *s,
+                           struct sc_slice *out)
+{
+    struct sc_slice pk;
+    if (c->index == &t->primary) {
+        *out = c->key;
+        return SC_OK;
+    }
+    if (!c->row_key_known) {
+        SC_TRY(sql_index_entry_pk(c->index, c->key, c->index->unique ? entry_value(c, s) : SC_SLICE_EMPTY, &c->scratch, &pk));
+        sc_buf_reset(&c->row_key);
+        sql_key_prefix(&c->row_key, SQL_KEY_ROWS, t->id);
+        sc_buf_put_bytes(&c->row_key, pk);
+        SC_TRY(sc_buf_status(&c->row_key));
+        c->row_key_known = true;
+    }
+    *out = sc_buf_slice(&c->row_key);
+    return SC_OK;
+}
+
+static sc_err open_row(struct cursor *c, const struct sql_table *t, struct sc_sql_session *s, struct sc_diag *diag)
+{
+    struct sc_slice key;
+    if (c->index == &t->primary) {
+        if (c->need == 'p' && !c->point)
+            return sql_row_open_iter(&c->row, s->kv.ops, c->iter, t->id, diag);
+        return sql_row_open(&c->row, entry_value(c, s), t->id, diag);
+    }
+    SC_TRY(need_row_key(c, t, s, &key));
+    sc_buf_reset(&c->row_value);
+    const sc_err err = sql_read(s, key, &c->row_value);
+    if (err == SC_E_NOT_FOUND)
+        return sc_fail(diag, SC_E_MALFORMED, "index \"%s\" names a row that is not there", c->index->name);
+    SC_TRY(err);
+    return sql_row_open(&c->row, sc_buf_slice(&c->row_value), t->id, diag);
+}
+
+/* A column that a key tells; false: it does not. */
+static sc_err column_of_key(struct cursor *c, const struct sql_table *t, const struct sc_sql_session *s, int i,
+                            struct sc_sql_value *out, bool *told_out)
+{
+    const struct sql_index *ix = c->index;
+    struct sc_slice key;
+    *told_out = true;
+    for (size_t k = 0; ix != &t->primary && k < ix->part_count; k++)
+        if (ix->parts[k].column == i && ix->parts[k].readable)
+            return sql_index_key_value(ix, SQL_KEY_INDEX, c->key, k, &c->scratch, out);
+    if (!t->columns[i].in_row) {
+        SC_TRY(need_row_key(c, t, s, &key));
+        return sql_index_key_value(&t->primary, SQL_KEY_ROWS, key, (size_t)t->columns[i].pk_index, &c->scratch, out);
+    }
+    *told_out = false;
+    return SC_OK;
+}
+
+static sc_err column(struct cursor *c, const struct sql_table *t, struct sc_sql_session *s, int i,
+                     struct sc_sql_value *out, struct sc_diag *diag)
 {
     const struct sql_column *col = &t->columns[i];
-    if (col->stored_index < 0)
-        return sql_table_key_column(t, c->key, col->pk_index, &c->scratch, out);
+    if (!col->in_row || c->index != &t->primary) {
+        bool told = false;
+        SC_TRY(column_of_key(c, t, s, i, out, &told));
+        if (told)
+            return SC_OK;
+    }
     if (!c->row_open) {
-        SC_TRY(sql_row_open(&c->row, c->value, t->id, c->key, diag));
+        SC_TRY(open_row(c, t, s, diag));
         c->row_open = true;
     }
-    const sc_err err = sql_row_get(&c->row, (size_t)col->stored_index, out);
+    const sc_err err = sql_row_get(&c->row, (size_t)col->slot, out);
     if (err == SC_E_NOT_FOUND) {
         *out = col->default_value;
         return SC_OK;
     }
-    SC_TRY(err);
-    return SC_OK;
+    return err;
 }
 
 static int vtab_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
 {
     struct cursor *c = (struct cursor *)base;
-    struct vtab *v = (struct vtab *)base->pVtab;
+    struct sql_vtab *v = (struct sql_vtab *)base->pVtab;
+    struct sc_sql_session *s = v->session;
     struct sc_sql_value value;
-    struct sc_diag diag = {0};
-    const sc_err err = column(c, v->table, i, &value, &diag);
+    if (s->running != NULL && s->running->kind == SQL_KIND_UPDATE && sqlite3_vtab_nochange(ctx))
+        return SQLITE_OK; /* an UPDATE that leaves it as it is: the row is read again when it is written */
+    struct sc_diag *diag = sql_diag(s);
+    const sc_err err = column(c, v->table, s, i, &value, diag);
     if (err != SC_OK) {
-        sql_fail_storage(v->session, err, &diag, v->table->name);
+        sql_fail_storage(s, err, diag, v->table->name);
         return SQLITE_CORRUPT_VTAB;
     }
     sql_value_result(ctx, &value);
@@ -672,11 +483,17 @@ static int vtab_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
 static int vtab_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 {
     struct cursor *c = (struct cursor *)base;
-    struct sc_sql_session *s = session_of(base->pVtab);
+    const struct sql_vtab *v = (const struct sql_vtab *)base->pVtab;
+    struct sc_sql_session *s = v->session;
+    struct sc_slice key;
     int64_t rowid = 0;
-    const sc_err err = sql_rowids_of(&s->rowids, c->key, &rowid);
+    sc_err err = need_row_key(c, v->table, s, &key);
+    if (err == SC_OK && (v->table->hidden || v->table->autonumber))
+        err = sql_table_key_number(v->table, key, &rowid);
+    else if (err == SC_OK && sql_rowids_of(&s->rowids, key, &rowid) != SC_OK)
+        err = sql_fail(s, "54000", "statement touches too many rows at once");
     if (err != SC_OK) {
-        sql_fail(s, "54000", "statement touches too many rows at once");
+        sql_fail_storage(s, err, NULL, v->table->name);
         return SQLITE_ERROR;
     }
     *out = rowid;
@@ -684,57 +501,89 @@ static int vtab_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 }
 
 /* ---- writing ---- */
-static void fetch_values(const struct sql_table *t, sqlite3_value **argv, const uint8_t *omitted,
-                         struct sc_sql_value *out)
+static sc_err key_of_rowid(struct sql_vtab *v, sqlite3_int64 rowid, struct sc_buf *key)
 {
-    for (size_t i = 0; i < t->column_count; i++) {
-        if (omitted != NULL && (omitted[i / 8] >> i % 8 & 1) != 0)
-            out[i] = t->columns[i].default_value;
-        else
-            sql_value_from(argv[i], &out[i]);
+    struct sc_slice known;
+    if (v->table->hidden || v->table->autonumber) {
+        sql_key_prefix(key, SQL_KEY_ROWS, v->table->id);
+        sql_tuple_put(key, &(struct sc_sql_value){.type = SC_SQL_INTEGER, .integer = rowid});
+        return sc_buf_status(key);
     }
+    if (sql_rowids_key(&v->session->rowids, rowid, &known) != SC_OK)
+        return sql_fail(v->session, "0A000", "row numbers are not stable in \"%s\": use the primary key", v->table->name);
+    sc_buf_put_bytes(key, known);
+    return sc_buf_status(key);
 }
 
-static sc_err update(struct vtab *v, int argc, sqlite3_value **argv, sqlite3_int64 *rowid_out,
-                     enum sql_conflict conflict)
+static sc_err insert(struct sql_vtab *v, sqlite3_value **argv, enum sql_conflict conflict, struct sql_dml *dml,
+                     sqlite3_int64 *rowid_out)
 {
     struct sc_sql_session *s = v->session;
+    struct sql_table *t = v->table;
     struct sc_sql_value values[SQL_COLUMN_COUNT_MAX];
-    struct sc_slice old_key;
-    SC_TRY(sql_tx_need(s));
-    if (sqlite3_value_type(argv[0]) == SQLITE_NULL) {
-        const struct sql_insert *in = s->running != NULL ? &s->running->insert : NULL;
-        int64_t number = 0;
-        fetch_values(v->table, argv + 2, in != NULL && in->table == v->table ? in->omitted : NULL, values);
-        SC_TRY(sql_row_insert(s, v->table, values, conflict, &number));
-        *rowid_out = number;
-        return SC_OK;
+    const bool mine = dml != NULL && dml->table == t;
+    const bool numbered = sqlite3_value_type(argv[1]) == SQLITE_INTEGER;
+    const int64_t asked = numbered ? sqlite3_value_int64(argv[1]) : 0;
+    int64_t number = 0;
+    for (size_t i = 0; i < t->column_count; i++)
+        sql_value_from(argv[2 + i], &values[i]);
+    SC_TRY(sql_row_insert(s, t, values, mine ? dml->omitted : NULL, numbered ? &asked : NULL, conflict, mine ? dml : NULL,
+                          &number));
+    *rowid_out = number;
+    return SC_OK;
+}
+
+static sc_err update(struct sql_vtab *v, sqlite3_value **argv, enum sql_conflict conflict, struct sql_dml *dml)
+{
+    struct sql_table *t = v->table;
+    struct sc_sql_value values[SQL_COLUMN_COUNT_MAX];
+    bool set[SQL_COLUMN_COUNT_MAX];
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf key = {0};
+    SC_TRY(key_of_rowid(v, sqlite3_value_int64(argv[0]), &key));
+    if (sqlite3_value_int64(argv[0]) != sqlite3_value_int64(argv[1]))
+        return sql_fail(v->session, "0A000", "row numbers of \"%s\" cannot be changed: change the primary key", t->name);
+    for (size_t i = 0; i < t->column_count; i++) {
+        set[i] = !sqlite3_value_nochange(argv[2 + i]);
+        if (set[i])
+            sql_value_from(argv[2 + i], &values[i]);
     }
-    if (sql_rowids_key(&s->rowids, sqlite3_value_int64(argv[0]), &old_key) != SC_OK)
-        return sql_fail(s, "0A000", "row numbers are not stable in \"%s\": use the primary key", v->table->name);
-    if (argc == 1)
-        return sql_row_delete(s, v->table, old_key);
-    fetch_values(v->table, argv + 2, NULL, values);
-    return sql_row_update(s, v->table, old_key, values, conflict);
+    return sql_row_update(v->session, t, sc_buf_slice(&key), values, set, conflict, dml);
+}
+
+static sc_err write_row(struct sql_vtab *v, int argc, sqlite3_value **argv, enum sql_conflict conflict,
+                        sqlite3_int64 *rowid_out)
+{
+    struct sc_sql_session *s = v->session;
+    struct sql_dml *dml = s->running != NULL && s->running->dml.table == v->table ? &s->running->dml : NULL;
+    SC_TRY(sql_tx_need(s));
+    if (argc == 1) {
+        SC_CLEANUP(sc_buf_deinit) struct sc_buf key = {0};
+        SC_TRY(key_of_rowid(v, sqlite3_value_int64(argv[0]), &key));
+        return sql_row_delete(s, v->table, sc_buf_slice(&key), dml);
+    }
+    if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
+        return insert(v, argv, conflict, dml, rowid_out);
+    return update(v, argv, conflict, dml);
 }
 
 static int vtab_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqlite3_int64 *rowid_out)
 {
-    struct vtab *v = (struct vtab *)base;
+    struct sql_vtab *v = (struct sql_vtab *)base;
     struct sc_sql_session *s = v->session;
     const int on_conflict = argc > 1 ? sqlite3_vtab_on_conflict(s->sqlite) : SQLITE_ABORT;
-    const bool do_nothing = s->running != NULL && s->running->do_nothing;
-    const sc_err err =
-        update(v, argc, argv, rowid_out, on_conflict == SQLITE_REPLACE ? SQL_CONFLICT_REPLACE : SQL_CONFLICT_FAIL);
-    if (err == SC_OK)
-        return SQLITE_OK;
-    const bool duplicate = strcmp(s->error.sqlstate, "23505") == 0;
-    const bool constraint = duplicate || (strcmp(s->error.sqlstate, "23502") == 0 && !do_nothing);
-    if (!constraint)
-        return rc_of(err);
-    if (on_conflict == SQLITE_IGNORE)
-        s->failed = false; /* SQLite will step over the row */
-    return SQLITE_CONSTRAINT;
+    const enum sql_conflict conflict = on_conflict == SQLITE_REPLACE  ? SQL_CONFLICT_REPLACE
+                                       : on_conflict == SQLITE_IGNORE ? SQL_CONFLICT_IGNORE
+                                                                      : SQL_CONFLICT_FAIL;
+    struct sc_sql_stmt *running = s->running;
+    const bool ignored = s->ignore_row;
+    s->ignore_row = false;
+    const sc_err err = write_row(v, argc, argv, conflict, rowid_out);
+    if (err == SC_OK && !s->ignore_row && running != NULL)
+        running->changes++;
+    s->ignore_row = ignored;
+    if (err != SC_OK && running != NULL)
+        running->keep_partial = on_conflict == SQLITE_FAIL;
+    return rc_of(err);
 }
 
 /* ---- statement boundaries ---- */
@@ -749,11 +598,10 @@ static int vtab_nothing(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
+/* SQLite undoes a failed statement: a nested one takes the whole of it along (see end_sqlite). */
 static int vtab_rollback(sqlite3_vtab *base)
 {
-    struct sc_sql_session *s = session_of(base);
-    if (s->txn != NULL)
-        sc_kvs_txn_rollback_to(s->txn, s->statement_mark);
+    (void)base;
     return SQLITE_OK;
 }
 
@@ -761,7 +609,7 @@ const sqlite3_module sql_table_module = {
     .iVersion = 1,
     .xCreate = vtab_connect,
     .xConnect = vtab_connect,
-    .xBestIndex = vtab_best_index,
+    .xBestIndex = sql_best_index,
     .xDisconnect = vtab_disconnect,
     .xDestroy = vtab_disconnect,
     .xOpen = vtab_open,

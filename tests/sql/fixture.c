@@ -7,10 +7,28 @@
 
 #include <cmocka.h>
 
+static sc_err counter_read(void *self, uint64_t *value_out, struct sc_diag *diag)
+{
+    (void)diag;
+    *value_out = ((struct fixture *)self)->counter;
+    return SC_OK;
+}
+
+static sc_err counter_advance(void *self, uint64_t to, struct sc_diag *diag)
+{
+    struct fixture *f = self;
+    (void)diag;
+    if (to <= f->counter)
+        return SC_E_CONFLICT;
+    f->counter = to;
+    return SC_OK;
+}
+
 static void open_volume(struct fixture *f)
 {
     struct sc_diag diag = {0};
-    const struct sc_kvs_options opt = {.store = f->store, .root_key = &f->root, .create = true};
+    const struct sc_kvs_options opt = {
+        .store = f->store, .root_key = &f->root, .create = true, .counter = {counter_read, counter_advance, f}};
     const sc_err err = sc_kvs_open(&opt, &f->kvs, &diag);
     if (err != SC_OK || sc_sql_db_open(f->kvs, &f->db, &diag) != SC_OK)
         fail_msg("%s", sc_diag_text(&diag, err));
@@ -50,11 +68,16 @@ void fixture_reopen(struct fixture *f)
     open_volume(f);
 }
 
-void fixture_power_cycle(struct fixture *f)
+void fixture_crash(struct fixture *f, enum sc_store_cut cut, struct sc_prng *prng)
 {
     close_volume(f);
-    sc_store_memory_power_cycle(f->store, SC_STORE_CUT_DROP, NULL);
+    sc_store_memory_power_cycle(f->store, cut, prng);
     open_volume(f);
+}
+
+void fixture_power_cycle(struct fixture *f)
+{
+    fixture_crash(f, SC_STORE_CUT_DROP, NULL);
 }
 
 struct sc_sql_session *session_new(struct fixture *f)

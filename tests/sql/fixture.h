@@ -10,6 +10,7 @@ struct fixture {
     struct sc_key root;
     struct sc_kvs *kvs;
     struct sc_sql_db *db;
+    uint64_t counter; /* guards the volume; not lost with the power */
 };
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
@@ -17,6 +18,8 @@ int fixture_teardown(void **state);
 void fixture_reopen(struct fixture *f);
 /* As above, after a power cut: what was not synced is lost. */
 void fixture_power_cycle(struct fixture *f);
+/* As above, with what the cut leaves of it; prng for SC_STORE_CUT_TORN. */
+void fixture_crash(struct fixture *f, enum sc_store_cut cut, struct sc_prng *prng);
 
 struct sc_sql_session *session_new(struct fixture *f);
 /* Runs text; fails the test with the session's message if it fails. */

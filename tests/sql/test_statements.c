@@ -25,12 +25,12 @@ static void plans_use_the_key_for_equality_range_and_order(void **state)
 {
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
     run(s, "CREATE TABLE r(c INTEGER, t INTEGER, v REAL, PRIMARY KEY(c, t))");
-    assert_non_null(strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r WHERE c = 1 AND t = 2"), "INDEX 0:ee"));
+    assert_non_null(strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r WHERE c = 1 AND t = 2"), "INDEX 0:wee"));
     assert_non_null(
-        strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r WHERE c = 1 AND t >= 2 AND t < 9"), "INDEX 0:eGl"));
-    assert_non_null(strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r WHERE c IN (1, 2) AND t > 5"), "INDEX 0:ig"));
+        strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r WHERE c = 1 AND t >= 2 AND t < 9"), "INDEX 0:weGl"));
+    assert_non_null(strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r WHERE c IN (1, 2) AND t > 5"), "INDEX 0:wig"));
     const char *plan = query(s, "EXPLAIN QUERY PLAN SELECT * FROM r WHERE c = 1 ORDER BY t DESC");
-    assert_non_null(strstr(plan, "INDEX 1:e"));
+    assert_non_null(strstr(plan, "INDEX 1:we"));
     assert_null(strstr(plan, "TEMP B-TREE"));
     assert_null(strstr(query(s, "EXPLAIN QUERY PLAN SELECT c, sum(v) FROM r GROUP BY c"), "TEMP B-TREE"));
     assert_non_null(strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r ORDER BY t"), "TEMP B-TREE"));
@@ -69,8 +69,10 @@ static void columns_left_out_get_their_defaults(void **state)
     run(s, "INSERT INTO d DEFAULT VALUES");
     assert_string_equal(query(s, "SELECT * FROM d"),
                         "1|-5|1r|it's|x'00ff'|-\n2|-5|1r|a|x'00ff'|-\n3|-|1r|it's|x'00ff'|-\n4|-5|1r|it's|x'00ff'|-");
-    run_fails(s, "CREATE TABLE e(a INTEGER PRIMARY KEY, b DEFAULT CURRENT_TIMESTAMP)", "0A000");
-    run_fails(s, "CREATE TABLE e(a INTEGER PRIMARY KEY, b DEFAULT (random()))", "0A000");
+    run(s, "CREATE TABLE e(a INTEGER PRIMARY KEY, b TEXT DEFAULT CURRENT_TIMESTAMP, c DEFAULT (abs(random()) % 5 + 10))");
+    run(s, "INSERT INTO e(a) VALUES(1), (2)");
+    run(s, "INSERT INTO e(a, c) SELECT 3, 0");
+    assert_string_equal(query(s, "SELECT a, length(b), c BETWEEN 10 AND 14 FROM e"), "1|19|1\n2|19|1\n3|19|0");
 }
 
 static void values_take_the_affinity_of_their_column(void **state)
@@ -123,23 +125,11 @@ static void what_is_not_honoured_is_refused(void **state)
 {
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
     static const char *const unsupported[] = {
-        "CREATE TABLE x(a UNIQUE)",
-        "CREATE TABLE x(a CHECK (a > 0))",
-        "CREATE TABLE x(a REFERENCES y(b))",
-        "CREATE TABLE x(a COLLATE NOCASE)",
-        "CREATE TABLE x(a, b AS (a + 1))",
-        "CREATE TABLE x(a TEXT) STRICT",
-        "CREATE TABLE x AS SELECT 1",
-        "CREATE TABLE x(a INTEGER PRIMARY KEY AUTOINCREMENT)",
-        "CREATE TEMP TABLE x(a)",
-        "CREATE VIEW v AS SELECT 1",
-        "CREATE INDEX i ON x(a)",
-        "ALTER TABLE x ADD COLUMN b",
+        "CREATE TABLE x(a UNIQUE ON CONFLICT IGNORE)",
         "EXPLAIN SELECT 1",
         "PRAGMA table_list",
         "ATTACH '/tmp/x' AS y",
         "CREATE VIRTUAL TABLE x USING fts5(a)",
-        "CREATE TRIGGER t AFTER INSERT ON x BEGIN SELECT 1; END",
     };
     for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
         run_fails(s, unsupported[i], "0A000");
@@ -167,7 +157,7 @@ static void mistakes_are_named_and_placed(void **state)
     run_fails(s, "DROP TABLE q", "42P01");
     run_fails(s, "DELETE FROM cascadb_tables", "42501");
     run_fails(s, "SELECT \"a", "42601");
-    run_fails(s, "INSERT INTO r(a) VALUES(1) ON CONFLICT (a) DO UPDATE SET a = 2", "0A000");
+    run_fails(s, "INSERT INTO r(a) VALUES(1) ON CONFLICT (b) DO UPDATE SET a = 2", "0A000");
     run(s, "CREATE TABLE IF NOT EXISTS r(x)");
     run(s, "DROP TABLE IF EXISTS q; ; -- nothing\n /* at all */;");
 }
@@ -215,7 +205,7 @@ static void a_dropped_table_leaves_nothing_and_survives_reopening(void **state)
     assert_string_equal(query(s, "SELECT table_name, primary_key FROM cascadb_tables ORDER BY 1"), "gone|c\nkeep|a");
     sc_sql_session_free(s);
     struct sc_diag diag = {0};
-    struct sc_kvs_iter *it = NULL; /* keep's 3 rows, 2 definitions, the state: nothing else */
+    struct sc_kvs_iter *it = NULL; /* keep's 3 rows and their count, 2 definitions, the state: nothing else */
     bool valid = false;
     size_t count = 0;
     assert_int_equal(sc_kvs_iter_new(f->kvs, NULL, &(struct sc_kvs_range){SC_SLICE_EMPTY, SC_SLICE_EMPTY}, &it, &diag),
@@ -224,7 +214,7 @@ static void a_dropped_table_leaves_nothing_and_survives_reopening(void **state)
          err = sc_kvs_iter_next(it, &valid, &diag))
         count++;
     sc_kvs_iter_free(it);
-    assert_int_equal(count, 6);
+    assert_int_equal(count, 7);
 }
 
 static void updates_and_deletes_reading_their_own_table_are_stable(void **state)
@@ -240,10 +230,11 @@ static void updates_and_deletes_reading_their_own_table_are_stable(void **state)
     run(s, "DELETE FROM r WHERE a = 102 OR a = 113 OR b = 20");
     assert_string_equal(query(s, "SELECT * FROM r"), "103|30");
     assert_string_equal(query(s, "INSERT INTO r VALUES(1, 2), (3, 4) RETURNING a, b * 2"), "1|4\n3|8");
-    run_fails(s, "UPDATE r SET b = 0 RETURNING a", "0A000");
-    run_fails(s, "DELETE FROM r RETURNING a", "0A000");
+    assert_string_equal(query(s, "UPDATE r SET b = b + 1 WHERE a < 4 RETURNING a, b"), "1|3\n3|5");
+    assert_string_equal(query(s, "DELETE FROM r WHERE a = 103 RETURNING *"), "103|30");
+    run(s, "INSERT INTO r VALUES(103, 30)");
     assert_string_equal(query(s, "SELECT rowid, a FROM r WHERE a = 1 OR a = 3 OR b = 30 ORDER BY a"),
-                        "1|1\n2|3\n3|103");
+                        "1|1\n3|3\n103|103");
 }
 
 static void parameters_are_numbered_and_know_the_column_they_fill(void **state)
