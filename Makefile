@@ -1,9 +1,10 @@
 # The two commands: `make demo` and `make test`.  Both install what is missing (Debian packages, with sudo when not root).
 BUILD      ?= build
 BUILD_ASAN ?= build-asan
+BUILD_TSAN ?= build-tsan
 DEMO_ARGS  ?= --out out
 
-.PHONY: all build demo test install clean format tidy fuzz deps deps-test
+.PHONY: all build demo test soak install clean format tidy fuzz deps deps-test
 
 all: build
 
@@ -27,6 +28,12 @@ test: deps-test build
 	@tools/link-bin.sh $(BUILD_ASAN)
 	@tools/run-tests.sh $(BUILD) $(BUILD_ASAN)
 
+# The engine's proof suites at full size (hours); SUITES="flips fuzz" for some of them: docs/testing-kvs.md.
+soak: deps-test build
+	@[ -f $(BUILD_TSAN)/build.ninja ] || CC=clang meson setup $(BUILD_TSAN) -Db_sanitize=thread -Db_lundef=false >/dev/null
+	@ninja -C $(BUILD_TSAN) --quiet $(addprefix tests/kvs/test_kvs_,history threads random powercut)
+	@tools/soak.sh $(BUILD) $(BUILD_TSAN) $(SUITES)
+
 install: build
 	meson install -C $(BUILD)
 
@@ -41,4 +48,4 @@ tidy: build
 	@git ls-files 'src/*.c' | xargs -n 8 -P 2 clang-tidy -p $(BUILD) --quiet
 
 clean:
-	rm -rf $(BUILD) $(BUILD_ASAN) build-fuzz out
+	rm -rf $(BUILD) $(BUILD_ASAN) $(BUILD_TSAN) build-fuzz out

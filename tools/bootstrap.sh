@@ -1,16 +1,20 @@
 #!/bin/sh
-# Installs the Debian packages that are missing: bootstrap.sh build [test]
+# Installs the Debian packages that are missing: bootstrap.sh build [test] [bench]
 set -eu
 
-build_packages="gcc libc6-dev pkg-config meson ninja-build python3 libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev
+build_packages="gcc libc6-dev pkg-config meson ninja-build python3 libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev libyaml-dev
 libsqlite3-dev libpq-dev zlib1g-dev libzstd-dev liblz4-dev libreadline-dev libcmocka-dev"
-test_packages="clang libclang-rt-14-dev llvm bats postgresql-client openssl curl chromium libxml2-utils git procps"
+test_packages="clang libclang-rt-14-dev llvm bats postgresql-client openssl curl chromium libxml2-utils git procps
+python3-cryptography"
+# The peers that bench/ runs beside ours.
+bench_packages="librocksdb-dev postgresql-15"
 
 wanted=""
 for group in "$@"; do
     case $group in
     build) wanted="$wanted $build_packages" ;;
     test) wanted="$wanted $test_packages" ;;
+    bench) wanted="$wanted $bench_packages" ;;
     *) echo "bootstrap.sh: no group $group" >&2; exit 2 ;;
     esac
 done

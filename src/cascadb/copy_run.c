@@ -1,4 +1,5 @@
 /* COPY between a client and a table. */
+#include "cascadb/copy_load.h"
 #include "cascadb/internal.h"
 
 #include <stdio.h>
@@ -16,91 +17,33 @@ static void put_response(struct pg_connection *c, char type, const struct pg_cop
 }
 
 /* ---- FROM STDIN ---- */
-struct load {
-    struct sc_sql_bulk *bulk;
-    struct pg_copy_reader reader;
-    struct sc_sql_value *values;
-    size_t column_count;
-    uint32_t *oids;
-    struct sc_buf *decoded; /* one a column: what a bytea was decoded to must live until its row is stored */
-    int64_t rows;
-};
-
-static void load_deinit(struct load *l)
+/* An error tells where in the data it is, as PostgreSQL's does. */
+static sc_err load_feed(struct pg_connection *c, struct pg_copy_load *l, struct sc_slice bytes, bool final)
 {
-    for (size_t i = 0; l->decoded != NULL && i < l->column_count; i++)
-        sc_buf_deinit(&l->decoded[i]);
-    free(l->decoded);
-    free(l->values);
-    free(l->oids);
-    pg_copy_reader_deinit(&l->reader);
-}
-
-static sc_err load_init(struct pg_connection *c, struct load *l, const struct pg_copy_statement *st)
-{
-    l->column_count = sc_sql_bulk_column_count(l->bulk);
-    l->values = calloc(l->column_count + 1, sizeof *l->values);
-    l->oids = calloc(l->column_count + 1, sizeof *l->oids);
-    l->decoded = calloc(l->column_count + 1, sizeof *l->decoded);
-    if (l->values == NULL || l->oids == NULL || l->decoded == NULL)
-        return pg_fail(&c->error, SC_E_NOMEM, "53200", "out of memory");
-    for (size_t i = 0; i < l->column_count; i++) {
-        const uint32_t oid = pg_oid_of_declared(sc_sql_bulk_column_type(l->bulk, i));
-        l->oids[i] = oid != PG_OID_NONE ? oid : PG_OID_TEXT;
-    }
-    pg_copy_reader_init(&l->reader, st);
-    return SC_OK;
-}
-
-static sc_err load_row(struct pg_connection *c, struct load *l)
-{
-    const struct pg_copy_reader *r = &l->reader;
-    if (r->field_count != l->column_count)
-        return pg_fail(&c->error, SC_E_MALFORMED, "22P04", "%s: %zu fields for %zu columns",
-                       r->field_count < l->column_count ? "missing data" : "extra data after last expected column",
-                       r->field_count, l->column_count);
-    for (size_t i = 0; i < l->column_count; i++) {
-        l->values[i] = sc_sql_null();
-        if (!r->fields[i].null)
-            SC_TRY(pg_value_parse(l->oids[i], r->statement->format == PG_COPY_BINARY, r->fields[i].bytes,
-                                  &l->decoded[i], &l->values[i], &c->error));
-    }
-    const sc_err err = sc_sql_bulk_row(l->bulk, l->values);
-    return err == SC_OK ? SC_OK : pg_session_failed(c, err);
-}
-
-static sc_err load_rows(struct pg_connection *c, struct load *l, bool final)
-{
-    for (;;) {
-        sc_err err = pg_copy_reader_next(&l->reader, final, &c->error);
-        if (err == SC_E_AGAIN)
-            return SC_OK;
-        if (err == SC_OK)
-            err = load_row(c, l);
-        if (err != SC_OK) {
-            sc_buf_reset(&c->where);
-            sc_buf_put_fmt(&c->where, "COPY %s, line %llu", l->reader.statement->table,
-                           (unsigned long long)l->reader.line);
-            return err;
-        }
-        l->rows++;
-    }
+    const sc_err err = pg_copy_load_feed(l, bytes, final, &c->error);
+    if (err == SC_OK)
+        return SC_OK;
+    const char *column = pg_copy_load_column(l);
+    sc_buf_reset(&c->where);
+    sc_buf_put_fmt(&c->where, "COPY %s, line %llu", pg_copy_load_table(l), (unsigned long long)pg_copy_load_line(l));
+    if (column != NULL)
+        sc_buf_put_fmt(&c->where, ", column %s", column);
+    return err;
 }
 
 /* Reads messages to the end of the data.  After a mistake in the rows the rest is left to the main loop, which drops
  * stray copy messages. */
-static sc_err load_messages(struct pg_connection *c, struct load *l)
+static sc_err load_messages(struct pg_connection *c, struct pg_copy_load *l)
 {
     for (;;) {
         struct pg_frame f;
         SC_TRY(pg_read_message(c, c->opt->idle_ms_max, &f));
         switch (f.type) {
         case 'd':
-            SC_TRY(pg_copy_reader_feed(&l->reader, f.body, &c->error));
-            SC_TRY(load_rows(c, l, false));
+            SC_TRY(load_feed(c, l, f.body, false));
             break;
         case 'c':
-            return load_rows(c, l, true);
+            return load_feed(c, l, SC_SLICE_EMPTY, true);
         case 'f': {
             const int size = (int)(f.body.size < 200 ? f.body.size : 200);
             const bool valid = pg_utf8_valid(sc_slice_of(f.body.ptr, strnlen((const char *)f.body.ptr, (size_t)size)));
@@ -119,24 +62,17 @@ static sc_err load_messages(struct pg_connection *c, struct load *l)
 
 static sc_err copy_from(struct pg_connection *c, const struct pg_copy_statement *st, char tag[static PG_TAG_SIZE])
 {
-    struct load l = {0};
-    sc_err err = sc_sql_bulk_begin(c->session, st->table, st->columns, st->column_count, &l.bulk);
-    if (err != SC_OK)
-        return pg_session_failed(c, err);
-    err = load_init(c, &l, st);
-    if (err == SC_OK) {
-        put_response(c, 'G', st, l.column_count);
-        err = pg_flush(c);
-    }
-    if (err == SC_OK)
-        err = load_messages(c, &l);
+    struct pg_copy_load *l = NULL;
     int64_t stored = 0;
-    const sc_err ended = sc_sql_bulk_end(l.bulk, err == SC_OK, &stored);
-    if (err == SC_OK && ended != SC_OK)
-        err = pg_session_failed(c, ended);
-    load_deinit(&l);
-    if (err != SC_OK)
-        return err;
+    struct sc_sql_error ignored;
+    SC_TRY(pg_copy_load_begin(c->session, st, &l, &c->error));
+    put_response(c, 'G', st, pg_copy_load_column_count(l));
+    sc_err err = pg_flush(c);
+    if (err == SC_OK)
+        err = load_messages(c, l);
+    const sc_err ended = pg_copy_load_end(l, err == SC_OK, &stored, err == SC_OK ? &c->error : &ignored);
+    SC_TRY(err);
+    SC_TRY(ended);
     sc_metric_add(c->opt->metrics->rows_in, stored);
     snprintf(tag, PG_TAG_SIZE, "COPY %lld", (long long)stored);
     return SC_OK;

@@ -54,6 +54,10 @@ void sc_hash_ctx_freep(struct sc_hash_ctx **ctx);
 void sc_hash_ctx_update(struct sc_hash_ctx *ctx, struct sc_slice s);
 void sc_hash_ctx_final(struct sc_hash_ctx *ctx, struct sc_hash *out); /* and starts over */
 void sc_hash_of(struct sc_slice s, struct sc_hash *out);
+/* MD5 protects nothing (collisions are made in seconds).  It is here for one purpose: sqllogictest scripts name long
+ * results by it.  SC_E_UNSUPPORTED where OpenSSL runs without it (FIPS). */
+#define SC_MD5_SIZE ((size_t)16)
+sc_err sc_md5(struct sc_slice s, uint8_t out[static 16]) SC_MUST_CHECK;
 /* SHA-256 over the parts one after another. */
 void sc_hash_of_parts(const struct sc_slice *parts, size_t part_count, struct sc_hash *out);
 void sc_hmac(const struct sc_key *key, struct sc_slice s, uint8_t mac_out[static 32]);

@@ -71,7 +71,7 @@ sc_err kvs_anchor_count(struct kvs_anchor *a, uint64_t fresh, struct sc_diag *di
 {
     SC_ASSERT(fresh > a->counted || a->counter->read == NULL);
     if (a->counter->read != NULL)
-        SC_TRY(a->counter->advance(a->counter->self, fresh, diag));
+        SC_TRY(a->counter->advance(a->counter->self, a->counted, fresh, diag));
     a->counted = fresh;
     return SC_OK;
 }

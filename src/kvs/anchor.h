@@ -12,6 +12,9 @@
  * or something acknowledged is missing and the volume is refused.  The only window: what was durable but not yet counted
  * when the machine stopped, and that nobody was told of.
  *
+ * The counter moves by compare-and-set from where this writer left it: a second writer on another copy of the store, which
+ * the root record cannot fence, is noticed at the next count by whichever counts second.
+ *
  * Fencing.  A writer takes the volume over by compare-and-set of the root (epoch + 1) *before* it reads the logs; a
  * writer acknowledges only after it has seen, past its sync, that the root is still its own. */
 #ifndef SC_KVS_ANCHOR_H

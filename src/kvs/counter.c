@@ -61,23 +61,24 @@ static sc_err slot_write(struct counter_file *c, unsigned slot, uint64_t value, 
     return SC_OK;
 }
 
-static sc_err advance_locked(struct counter_file *c, uint64_t to, struct sc_diag *diag)
+static sc_err advance_locked(struct counter_file *c, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
     if (c->broken)
         return sc_fail(diag, SC_E_IO, "%s: an earlier write failed", c->path);
-    if (to <= c->value)
-        return sc_fail(diag, SC_E_CONFLICT, "%s: stands at %" PRIu64 ", beyond %" PRIu64, c->path, c->value, to);
+    if (from != c->value || to <= from)
+        return sc_fail(diag, SC_E_CONFLICT, "%s: stands at %" PRIu64 ", not at %" PRIu64 ": another writer uses it",
+                       c->path, c->value, from);
     SC_TRY(slot_write(c, 1 - c->slot, to, diag));
     c->slot = 1 - c->slot;
     c->value = to;
     return SC_OK;
 }
 
-static sc_err counter_advance(void *self, uint64_t to, struct sc_diag *diag)
+static sc_err counter_advance(void *self, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
     struct counter_file *c = self;
     pthread_mutex_lock(&c->lock);
-    const sc_err err = advance_locked(c, to, diag);
+    const sc_err err = advance_locked(c, from, to, diag);
     pthread_mutex_unlock(&c->lock);
     return err;
 }

@@ -254,6 +254,8 @@ sc_err sc_kvs_rotate(struct sc_kvs *kvs, const struct sc_key *root_key, struct s
     struct kvs_root root = kvs->anchor.root;
     struct sc_diag why = {0};
     if (err == SC_OK) {
+        /* a root that counts as newest must say what it stands on, or the log could be cut behind it */
+        root.logs[root.log_count - 1].end.group_count = kvs_wal_synced(kvs->wal);
         err = kvs_anchor_swap_fresh(&kvs->anchor, &root, &why);
         if (err != SC_OK) { /* which record stands is unknown, and so what opens it */
             sc_ignore(kvs_poison(kvs, err, &why));

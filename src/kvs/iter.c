@@ -126,7 +126,8 @@ static sc_err cursors_make(struct sc_kvs_iter *it, uint64_t seq)
         size_t end = first;
         while (end < level->count && table_meets(level->tables[end], lower, upper))
             end++;
-        SC_TRY(cursor_add_run(it, level->tables + first, end - first, seq));
+        if (end != first) /* an empty level has no array */
+            SC_TRY(cursor_add_run(it, level->tables + first, end - first, seq));
     }
     return SC_OK;
 }

@@ -18,7 +18,9 @@
 /* The trusted counter that makes a rolled-back volume visible.  read() of a counter never used gives 0. */
 struct sc_kvs_counter {
     sc_err (*read)(void *self, uint64_t *value_out, struct sc_diag *diag);
-    sc_err (*advance)(void *self, uint64_t to, struct sc_diag *diag); /* SC_E_CONFLICT unless to > current */
+    /* Compare-and-set: SC_E_CONFLICT unless it stands at `from` (< to).  So two writers on two copies of a volume, each with
+     * a whole and genuine store, cannot both acknowledge. */
+    sc_err (*advance)(void *self, uint64_t from, uint64_t to, struct sc_diag *diag);
     void *self;
 };
 /* A counter in a file outside the volume.  Insecure: whoever restores both is not noticed.  Free with

@@ -98,6 +98,8 @@ static sc_err fresh_judge(struct sc_kvs *kvs, const struct replay *r, const stru
                           struct sc_diag *diag)
 {
     struct kvs_anchor *a = &kvs->anchor;
+    if (kvs->counter.read != NULL && !kvs->read_only) /* the writer before may have counted until it was fenced */
+        SC_TRY(kvs->counter.read(kvs->counter.self, &a->counted, diag));
     a->fresh = r->fresh > a->root.fresh ? r->fresh : a->root.fresh;
     if (a->fresh >= a->counted)
         return SC_OK;
@@ -119,8 +121,6 @@ static sc_err take_over(struct sc_kvs *kvs, struct sc_diag *diag)
     struct kvs_root root = kvs->anchor.root;
     root.epoch++;
     SC_TRY(kvs_anchor_swap(&kvs->anchor, &root, diag));
-    if (kvs->counter.read != NULL) /* the writer before may have counted until now */
-        SC_TRY(kvs->counter.read(kvs->counter.self, &kvs->anchor.counted, diag));
     return SC_OK;
 }
 

@@ -242,7 +242,7 @@ int sc_tls_stream_fd(const struct sc_tls_stream *s)
 sc_err sc_tls_stream_end_point(const struct sc_tls_stream *s, uint8_t out[static SC_TLS_END_POINT_SIZE_MAX],
                                size_t *size_out)
 {
-    static_assert(SC_TLS_END_POINT_SIZE_MAX >= EVP_MAX_MD_SIZE, "the longest hash fits");
+    _Static_assert(SC_TLS_END_POINT_SIZE_MAX >= EVP_MAX_MD_SIZE, "the longest hash fits");
     X509 *x = SSL_get_certificate(s->ssl);
     int hash_nid = NID_undef;
     int key_nid = NID_undef;

@@ -129,8 +129,8 @@ static void integrity_function(sqlite3_context *ctx, int argc, sqlite3_value **a
 
 sc_err sql_check_register(struct sc_sql_session *s)
 {
-    return sqlite3_create_function(s->sqlite, "cascadb_integrity", -1, SQLITE_UTF8, s, integrity_function, NULL, NULL) ==
-                   SQLITE_OK
+    return sqlite3_create_function(s->sqlite, "cascadb_integrity", -1, SQLITE_UTF8, s, integrity_function, NULL,
+                                   NULL) == SQLITE_OK
                ? SC_OK
                : sql_no_memory(s);
 }

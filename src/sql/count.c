@@ -36,8 +36,9 @@ sc_err sql_count(struct sc_sql_session *s, struct sql_table *t, int64_t *out)
     sc_buf_put_u8(&bounds, SQL_TUPLE_AFTER);
     if (sc_buf_status(&bounds) != SC_OK)
         return sql_no_memory(s);
-    const sc_err err = sql_scan(s, sc_slice_of(bounds.ptr, SQL_KEY_PREFIX_SIZE),
-                                sc_slice_of(bounds.ptr + SQL_KEY_PREFIX_SIZE, SQL_KEY_PREFIX_SIZE + 1), add_summand, &sum);
+    const sc_err err =
+        sql_scan(s, sc_slice_of(bounds.ptr, SQL_KEY_PREFIX_SIZE),
+                 sc_slice_of(bounds.ptr + SQL_KEY_PREFIX_SIZE, SQL_KEY_PREFIX_SIZE + 1), add_summand, &sum);
     if (err != SC_OK)
         return sql_fail_storage(s, err, NULL, "count of rows");
     for (size_t i = 0; i < s->written_count; i++)
@@ -68,7 +69,8 @@ static sc_err flush_one(struct sc_sql_session *s, struct sql_written *w)
         return sql_fail_storage(s, put, NULL, "count of rows");
     const int64_t known = atomic_load_explicit(&w->table->rows_estimate, memory_order_relaxed);
     if (known >= 0)
-        atomic_store_explicit(&w->table->rows_estimate, known + w->delta > 0 ? known + w->delta : 0, memory_order_relaxed);
+        atomic_store_explicit(&w->table->rows_estimate, known + w->delta > 0 ? known + w->delta : 0,
+                              memory_order_relaxed);
     w->delta = w->delta_mark = 0;
     return SC_OK;
 }
@@ -143,10 +145,9 @@ bool sql_count_rewrite(struct sc_sql_session *s, struct sc_slice statement, stru
     const struct sql_table *table = sql_schema_find(s, name);
     if (table == NULL)
         return false;
-    char *sql = alias[0] != '\0'
-                    ? sqlite3_mprintf("SELECT cascadb_row_count(%u) AS \"%w\"", (unsigned)table->id, alias)
-                    : sqlite3_mprintf("SELECT cascadb_row_count(%u) AS \"%.*w\"", (unsigned)table->id, (int)typed.size,
-                                      (const char *)typed.ptr);
+    char *sql = alias[0] != '\0' ? sqlite3_mprintf("SELECT cascadb_row_count(%u) AS \"%w\"", (unsigned)table->id, alias)
+                                 : sqlite3_mprintf("SELECT cascadb_row_count(%u) AS \"%.*w\"", (unsigned)table->id,
+                                                   (int)typed.size, (const char *)typed.ptr);
     sc_buf_put_str(out, sql != NULL ? sql : "");
     sqlite3_free(sql);
     return sql != NULL;

@@ -1,9 +1,10 @@
-/* CREATE, DROP and ALTER.  The statement runs in the mirror, within a transaction there; what its catalogue then says is
- * compared with what was known, written to the store, and shown to all sessions.
+/* CREATE, DROP and ALTER.  The statement runs in the mirror, within a transaction there; what its catalogue then says
+ * is compared with what was known, written to the store, and shown to all sessions.
  *
  * A new index on a small table is built while commits wait; on a large one beside the writers: it is published as "not
- * ready", so that every commit that begins afterwards keeps it up (one that began before fails with 40001, because the table
- * changed), then filled in steps, whose transactions conflict with whatever changes the same entry, then published again. */
+ * ready", so that every commit that begins afterwards keeps it up (one that began before fails with 40001, because the
+ * table changed), then filled in steps, whose transactions conflict with whatever changes the same entry, then
+ * published again. */
 #include "sql/schema.h"
 
 #include <stdio.h>
@@ -62,7 +63,8 @@ static sc_err run_in_mirror(struct sc_sql_session *s, struct sc_slice text)
         rc = SQLITE_OK;
     sc_err err = SC_OK;
     if ((rc & 0xff) == SQLITE_AUTH)
-        err = sql_fail(s, "0A000", "not supported: %.*s ...", (int)(text.size < 40 ? text.size : 40), (const char *)text.ptr);
+        err = sql_fail(s, "0A000", "not supported: %.*s ...", (int)(text.size < 40 ? text.size : 40),
+                       (const char *)text.ptr);
     else if (rc != SQLITE_DONE && rc != SQLITE_OK)
         err = sql_fail_sqlite_of(s, mirror, rc);
     sqlite3_finalize(st);
@@ -158,7 +160,8 @@ static sc_err put_all(struct change *c, struct sql_kv_txn *txn)
 static void borrow_old(struct change *c)
 {
     const struct sc_sql_db *db = c->s->db;
-    c->old = (struct sql_schema_lists){db->objects, db->object_count, db->tables, db->table_count, db->views, db->view_count};
+    c->old = (struct sql_schema_lists){db->objects,     db->object_count, db->tables,
+                                       db->table_count, db->views,        db->view_count};
 }
 
 /* The new indexes that are filled together with the change: the session's transaction is the change's meanwhile. */
@@ -285,7 +288,11 @@ static sc_err change_make(struct change *c)
     struct sc_sql_session *s = c->s;
     const sc_err err = sql_mirror_read(s->db->mirror, &c->old, &c->id_next, &c->now, &c->diag);
     if (err != SC_OK)
-        return sql_fail(s, err == SC_E_NOMEM ? "53200" : err == SC_E_LIMIT ? "54011" : "42939", "%s", sc_diag_text(&c->diag, err));
+        return sql_fail(s,
+                        err == SC_E_NOMEM   ? "53200"
+                        : err == SC_E_LIMIT ? "54011"
+                                            : "42939",
+                        "%s", sc_diag_text(&c->diag, err));
     return SC_OK;
 }
 
@@ -294,7 +301,11 @@ static sc_err change_compile(struct change *c)
     const sc_err err = sql_schema_compile(c->s->db->mirror, &c->old, &c->now, &c->diag);
     if (err == SC_OK)
         return SC_OK;
-    return sql_fail(c->s, err == SC_E_NOMEM ? "53200" : err == SC_E_LIMIT ? "54011" : err == SC_E_UNSUPPORTED ? "0A000" : "42601",
+    return sql_fail(c->s,
+                    err == SC_E_NOMEM         ? "53200"
+                    : err == SC_E_LIMIT       ? "54011"
+                    : err == SC_E_UNSUPPORTED ? "0A000"
+                                              : "42601",
                     "%s", sc_diag_text(&c->diag, err));
 }
 
@@ -451,8 +462,9 @@ static bool is_temp(struct sc_sql_session *s, struct sc_slice text)
     char name[SQL_NAME_SIZE_MAX];
     const bool create = sql_token_is(sql_lex(&lx), "CREATE");
     struct sql_token t = sql_lex(&lx);
-    while (sql_token_is(t, "TABLE") || sql_token_is(t, "VIEW") || sql_token_is(t, "UNIQUE") || sql_token_is(t, "INDEX") ||
-           sql_token_is(t, "TRIGGER") || sql_token_is(t, "IF") || sql_token_is(t, "NOT") || sql_token_is(t, "EXISTS"))
+    while (sql_token_is(t, "TABLE") || sql_token_is(t, "VIEW") || sql_token_is(t, "UNIQUE") ||
+           sql_token_is(t, "INDEX") || sql_token_is(t, "TRIGGER") || sql_token_is(t, "IF") || sql_token_is(t, "NOT") ||
+           sql_token_is(t, "EXISTS"))
         t = sql_lex(&lx);
     if (sql_token_name(t, name, sizeof name) != SC_OK)
         return false;
@@ -462,8 +474,9 @@ static bool is_temp(struct sc_sql_session *s, struct sc_slice text)
     bool there = false;
     const bool was = s->internal;
     s->internal = true;
-    if (!create && sqlite3_prepare_v2(s->sqlite, "SELECT 1 FROM sqlite_temp_schema WHERE name = ?1 COLLATE NOCASE", -1, &st,
-                                      NULL) == SQLITE_OK &&
+    if (!create &&
+        sqlite3_prepare_v2(s->sqlite, "SELECT 1 FROM sqlite_temp_schema WHERE name = ?1 COLLATE NOCASE", -1, &st,
+                           NULL) == SQLITE_OK &&
         sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK)
         there = sqlite3_step(st) == SQLITE_ROW;
     sqlite3_finalize(st);

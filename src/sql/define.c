@@ -95,10 +95,10 @@ static sc_err strict_type(struct definition *d, struct sql_column *c)
 {
     (void)d;
     c->strict = strcasecmp(c->type, "INT") == 0 || strcasecmp(c->type, "INTEGER") == 0 ? SC_SQL_INTEGER
-                : strcasecmp(c->type, "REAL") == 0                                      ? SC_SQL_REAL
-                : strcasecmp(c->type, "TEXT") == 0                                      ? SC_SQL_TEXT
-                : strcasecmp(c->type, "BLOB") == 0                                      ? SC_SQL_BLOB
-                                                                                        : SC_SQL_NULL;
+                : strcasecmp(c->type, "REAL") == 0                                     ? SC_SQL_REAL
+                : strcasecmp(c->type, "TEXT") == 0                                     ? SC_SQL_TEXT
+                : strcasecmp(c->type, "BLOB") == 0                                     ? SC_SQL_BLOB
+                                                                                       : SC_SQL_NULL;
     if (strcasecmp(c->type, "ANY") == 0)
         c->affinity = SQL_AFFINITY_BLOB;
     return SC_OK;
@@ -182,7 +182,8 @@ sc_err sql_define_columns(sqlite3 *mirror, const char *table, sc_err (*each)(voi
     return rc == SQLITE_DONE ? SC_OK : fail_mirror(mirror, diag);
 }
 
-/* Whether a key made of such a column tells the value: numbers, unless 1 and 1.0 may both stand there; text, unless folded. */
+/* Whether a key made of such a column tells the value: numbers, unless 1 and 1.0 may both stand there; text, unless
+ * folded. */
 static bool key_tells(const struct sql_column *c)
 {
     return c->affinity != SQL_AFFINITY_BLOB && c->collation == SQL_COLLATION_BINARY;
@@ -192,14 +193,14 @@ static void read_primary(struct definition *d)
 {
     struct sql_table *t = d->t;
     struct sql_index *ix = &t->primary;
-    *ix = (struct sql_index){.id = t->id, .name = "primary key", .unique = true, .ready = true, .readable = true,
-                             .where_not_null = -1};
+    *ix = (struct sql_index){
+        .id = t->id, .name = "primary key", .unique = true, .ready = true, .readable = true, .where_not_null = -1};
     for (size_t i = 0; i < t->column_count; i++) {
         struct sql_column *c = &t->columns[i];
         if (c->pk_index < 0)
             continue;
-        ix->parts[c->pk_index] = (struct sql_part){.column = (int)i, .affinity = c->affinity,
-                                                   .collation = c->collation, .readable = key_tells(c)};
+        ix->parts[c->pk_index] = (struct sql_part){
+            .column = (int)i, .affinity = c->affinity, .collation = c->collation, .readable = key_tells(c)};
         ix->part_count++;
         c->in_row = !key_tells(c);
     }
@@ -209,7 +210,8 @@ static void read_primary(struct definition *d)
         t->columns[ix->parts[k].column].not_null = !t->autonumber;
     if (t->hidden) {
         ix->part_count = 1;
-        ix->parts[0] = (struct sql_part){.column = SQL_COLUMN_HIDDEN, .affinity = SQL_AFFINITY_INTEGER, .readable = true};
+        ix->parts[0] =
+            (struct sql_part){.column = SQL_COLUMN_HIDDEN, .affinity = SQL_AFFINITY_INTEGER, .readable = true};
     }
 }
 

@@ -1,6 +1,6 @@
-/* sql/define.h - from the mirror (a native SQLite database with the same schema and no rows, see mirror.h) and SQL text to
- * struct sql_table.  SQLite says what it understood; what its catalogue does not tell is found by tokens in a text that it
- * has accepted. */
+/* sql/define.h - from the mirror (a native SQLite database with the same schema and no rows, see mirror.h) and SQL text
+ * to struct sql_table.  SQLite says what it understood; what its catalogue does not tell is found by tokens in a text
+ * that it has accepted. */
 #ifndef SC_SQL_DEFINE_H
 #define SC_SQL_DEFINE_H
 

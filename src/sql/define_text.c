@@ -37,8 +37,8 @@ struct table_text {
     struct sql_lexer lx;
     const struct sql_text_notes *notes;
     struct sc_diag *diag;
-    size_t column;     /* number of the one being read, or of columns so far */
-    size_t references; /* seen so far */
+    size_t column;        /* number of the one being read, or of columns so far */
+    size_t references;    /* seen so far */
     struct sc_slice name; /* behind the last CONSTRAINT */
     struct sql_token before;
 };
@@ -99,7 +99,8 @@ static struct sc_slice part_expr(struct sc_slice text)
     struct sql_token last = {0};
     struct sc_slice out = text;
     for (struct sql_token t = sql_lex(&lx); !is_end(t); last = t, t = sql_lex(&lx))
-        if ((sql_token_is(t, "ASC") || sql_token_is(t, "DESC")) && peek(&lx).kind == SQL_TOKEN_END && last.text.ptr != NULL)
+        if ((sql_token_is(t, "ASC") || sql_token_is(t, "DESC")) && peek(&lx).kind == SQL_TOKEN_END &&
+            last.text.ptr != NULL)
             out.size = (size_t)(t.text.ptr - text.ptr);
     return out;
 }

@@ -1,5 +1,6 @@
-/* sql/define_text.h - what is only in the text of CREATE statements that SQLite has accepted already: CHECK and generated
- * expressions, deferred foreign keys, expressions and WHERE of indexes, triggers.  By tokens; nothing is kept. */
+/* sql/define_text.h - what is only in the text of CREATE statements that SQLite has accepted already: CHECK and
+ * generated expressions, deferred foreign keys, expressions and WHERE of indexes, triggers.  By tokens; nothing is
+ * kept. */
 #ifndef SC_SQL_DEFINE_TEXT_H
 #define SC_SQL_DEFINE_TEXT_H
 

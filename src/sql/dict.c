@@ -233,7 +233,8 @@ sc_err sql_table_key_number(const struct sql_table *t, struct sc_slice key, int6
     return SC_OK;
 }
 
-/* A reader at part number `part`.  Behind a descending part the bytes are complemented: scratch holds them turned back. */
+/* A reader at part number `part`.  Behind a descending part the bytes are complemented: scratch holds them turned back.
+ */
 static sc_err seek_part(const struct sql_index *ix, struct sc_slice key, size_t part, struct sc_buf *scratch,
                         struct sc_reader *out)
 {
@@ -268,7 +269,7 @@ sc_err sql_index_key_value(const struct sql_index *ix, uint8_t kind, struct sc_s
     struct sc_buf turned = {0};
     if (ix->parts[part].descending) {
         for (const uint8_t *p = r.cur; p < r.end; p++)
-            sc_buf_put_u8(&turned, (uint8_t)~*p);
+            sc_buf_put_u8(&turned, (uint8_t) ~*p);
         SC_TRY(sc_buf_status(&turned));
         r = sc_reader_of(sc_buf_slice(&turned));
     }
@@ -287,8 +288,8 @@ sc_err sql_index_key_value(const struct sql_index *ix, uint8_t kind, struct sc_s
     return SC_OK;
 }
 
-sc_err sql_index_entry_pk(const struct sql_index *ix, struct sc_slice key, struct sc_slice value, struct sc_buf *scratch,
-                          struct sc_slice *out)
+sc_err sql_index_entry_pk(const struct sql_index *ix, struct sc_slice key, struct sc_slice value,
+                          struct sc_buf *scratch, struct sc_slice *out)
 {
     struct sc_reader r;
     if (!head_fits(key, SQL_KEY_INDEX, ix->id))

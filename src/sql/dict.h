@@ -1,7 +1,7 @@
 /* sql/dict.h - the dictionary: what is defined, as structs, as records, and the names of keys.
  *
- * A record keeps the SQL text of an object, as SQLite's own catalogue does; define.c reads from it what the structs say.
- * A struct sql_table is immutable once made, apart from its atomic counters, and shared by reference count among
+ * A record keeps the SQL text of an object, as SQLite's own catalogue does; define.c reads from it what the structs
+ * say. A struct sql_table is immutable once made, apart from its atomic counters, and shared by reference count among
  * sessions; any change of table, index or trigger makes a new one.  docs/formats/cascadb.md has the records. */
 #ifndef SC_SQL_DICT_H
 #define SC_SQL_DICT_H
@@ -46,12 +46,12 @@ struct sql_index {
     uint32_t id;
     const char *name;
     bool unique;
-    bool ready; /* false: still being built: kept up, not read */
+    bool ready;    /* false: still being built: kept up, not read */
     bool readable; /* its WHERE, if any, is one that the planner understands */
     uint16_t part_count;
     struct sql_part parts[SQL_PK_COUNT_MAX];
-    const char *where;    /* partial; NULL without */
-    int where_not_null;   /* WHERE is "column IS NOT NULL": the column, else -1 */
+    const char *where;                          /* partial; NULL without */
+    int where_not_null;                         /* WHERE is "column IS NOT NULL": the column, else -1 */
     _Atomic int64_t rows_per[SQL_PK_COUNT_MAX]; /* by ANALYZE: rows that agree in the first n + 1 parts; 0: unknown */
 };
 struct sql_check {
@@ -113,18 +113,23 @@ void sql_table_unrefp(struct sql_table **t);
 int sql_table_column(const struct sql_table *t, const char *name);
 
 /* ---- objects: what records say ---- */
-enum sql_object_type { SQL_OBJECT_TABLE = 't', SQL_OBJECT_INDEX = 'i', SQL_OBJECT_VIEW = 'v', SQL_OBJECT_TRIGGER = 'g' };
+enum sql_object_type {
+    SQL_OBJECT_TABLE = 't',
+    SQL_OBJECT_INDEX = 'i',
+    SQL_OBJECT_VIEW = 'v',
+    SQL_OBJECT_TRIGGER = 'g'
+};
 struct sql_object {
     enum sql_object_type type;
     uint32_t id;
-    bool ready;             /* indexes: built */
+    bool ready; /* indexes: built */
     char *name;
-    char *table_name;       /* that an index or trigger belongs to */
-    char *sql;              /* "" for the index of a UNIQUE constraint */
-    uint16_t column_count;  /* tables: the slot of each column */
-    uint16_t slot_count;    /* slots ever given */
+    char *table_name;      /* that an index or trigger belongs to */
+    char *sql;             /* "" for the index of a UNIQUE constraint */
+    uint16_t column_count; /* tables: the slot of each column */
+    uint16_t slot_count;   /* slots ever given */
     uint16_t slots[SQL_COLUMN_COUNT_MAX];
-    int64_t root;           /* page in the mirror: an object's identity while a statement changes it */
+    int64_t root; /* page in the mirror: an object's identity while a statement changes it */
 };
 void sql_object_free(struct sql_object *o); /* NULL is fine */
 void sql_object_freep(struct sql_object **o);
@@ -138,9 +143,9 @@ sc_err sql_object_decode(uint32_t id, struct sc_slice record, struct sql_object 
 #define SQL_KEY_DICTIONARY     ((uint8_t)0x01)
 #define SQL_KEY_ROWS           ((uint8_t)0x02)
 #define SQL_KEY_INDEX          ((uint8_t)0x03)
-#define SQL_KEY_COUNT          ((uint8_t)0x04) /* rows of a table, a summand for each session that writes */
-#define SQL_KEY_SEQUENCE       ((uint8_t)0x05) /* the highest number AUTOINCREMENT gave */
-#define SQL_KEY_STATISTICS     ((uint8_t)0x06) /* of ANALYZE, by index */
+#define SQL_KEY_COUNT          ((uint8_t)0x04)         /* rows of a table, a summand for each session that writes */
+#define SQL_KEY_SEQUENCE       ((uint8_t)0x05)         /* the highest number AUTOINCREMENT gave */
+#define SQL_KEY_STATISTICS     ((uint8_t)0x06)         /* of ANALYZE, by index */
 void sql_key_state(struct sc_buf *out);                /* format version, schema version, next id */
 void sql_key_object(struct sc_buf *out, uint32_t id);  /* a definition */
 void sql_key_dropped(struct sc_buf *out, uint32_t id); /* keys still to be deleted */
@@ -159,7 +164,7 @@ sc_err sql_table_key_number(const struct sql_table *t, struct sc_slice key, int6
 sc_err sql_index_key_value(const struct sql_index *ix, uint8_t kind, struct sc_slice key, size_t part,
                            struct sc_buf *scratch, struct sc_sql_value *out) SC_MUST_CHECK;
 /* The primary key's bytes (without their prefix) of an index entry; may be put into scratch. */
-sc_err sql_index_entry_pk(const struct sql_index *ix, struct sc_slice key, struct sc_slice value, struct sc_buf *scratch,
-                          struct sc_slice *out) SC_MUST_CHECK;
+sc_err sql_index_entry_pk(const struct sql_index *ix, struct sc_slice key, struct sc_slice value,
+                          struct sc_buf *scratch, struct sc_slice *out) SC_MUST_CHECK;
 
 #endif

@@ -9,7 +9,7 @@ struct sql_program {
     sqlite3_stmt **defaults;
     sqlite3_stmt **indexes; /* by index: WHERE (or 1), then expressions */
     struct sc_sql_stmt ***triggers;
-    struct sc_sql_stmt **fks; /* SQL_FK_STATEMENT_COUNT for each */
+    struct sc_sql_stmt **fks;             /* SQL_FK_STATEMENT_COUNT for each */
     uint16_t order[SQL_COLUMN_COUNT_MAX]; /* generated columns, each behind those it needs */
     size_t order_count;
     bool ordered;
@@ -158,8 +158,8 @@ sc_err sql_eval_declare(struct sc_sql_session *s, const struct sql_table *t)
     snprintf(name, sizeof name, "cascadb_row_%u", (unsigned)t->id);
     if (sqlite3_table_column_metadata(s->sqlite, "main", name, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK)
         return SC_OK;
-    return sql_run_internal(s, sqlite3_mprintf("CREATE VIRTUAL TABLE main.%s USING cascadb_row(%u)", name,
-                                               (unsigned)t->id));
+    return sql_run_internal(
+        s, sqlite3_mprintf("CREATE VIRTUAL TABLE main.%s USING cascadb_row(%u)", name, (unsigned)t->id));
 }
 
 /* ---- programs ---- */
@@ -227,7 +227,8 @@ void sql_eval_forget(struct sc_sql_session *s, const struct sql_table *t)
         }
     char *sql = sqlite3_mprintf("DROP TABLE IF EXISTS main.cascadb_row_%u", (unsigned)t->id);
     if (sql_run_internal(s, sql) != SC_OK)
-        s->failed = false; /* a statement somewhere still has it open: its columns are looked at again when it is declared */
+        s->failed =
+            false; /* a statement somewhere still has it open: its columns are looked at again when it is declared */
 }
 
 void sql_eval_forget_all(struct sc_sql_session *s)
@@ -247,7 +248,8 @@ static sc_err prepare(struct sc_sql_session *s, const struct sql_table *t, struc
     if (sc_buf_status(sql) != SC_OK || alias == NULL)
         return sql_no_memory(s);
     SC_TRY(sql_eval_declare(s, t));
-    const int rc = sqlite3_prepare_v3(s->sqlite, (const char *)sql->ptr, (int)sql->size, SQLITE_PREPARE_PERSISTENT, out, NULL);
+    const int rc =
+        sqlite3_prepare_v3(s->sqlite, (const char *)sql->ptr, (int)sql->size, SQLITE_PREPARE_PERSISTENT, out, NULL);
     return rc == SQLITE_OK ? SC_OK : sql_fail_sqlite(s, rc);
 }
 

@@ -1,5 +1,5 @@
-/* INSERT INTO t [(columns)] VALUES (...), ... of parameters and plain literals: what loads are made of.  Its rows go from
- * the bindings to the row encoder without SQLite's virtual machine in between. */
+/* INSERT INTO t [(columns)] VALUES (...), ... of parameters and plain literals: what loads are made of.  Its rows go
+ * from the bindings to the row encoder without SQLite's virtual machine in between. */
 #include "sql/internal.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@ struct param {
     struct sc_sql_value value; /* bytes in buf */
     struct sc_buf buf;
 };
-struct place { /* of VALUES, row by row */
+struct place {    /* of VALUES, row by row */
     size_t param; /* 0: literal */
     struct sc_sql_value literal;
 };
@@ -155,7 +155,8 @@ static bool row(struct sql_fast *f, struct sql_lexer *lx, size_t *last)
         const bool minus = sql_token_is_punct(t, '-');
         if (minus)
             t = sql_lex(lx);
-        const bool fits = t.kind == SQL_TOKEN_PARAM ? !minus && param(t, last, &p.param) : literal(f, t, minus, &p.literal);
+        const bool fits =
+            t.kind == SQL_TOKEN_PARAM ? !minus && param(t, last, &p.param) : literal(f, t, minus, &p.literal);
         if (!fits || !add_place(f, &p) || !sql_token_is_punct(sql_lex(lx), i + 1 < f->column_count ? ',' : ')'))
             return false;
     }

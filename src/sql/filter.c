@@ -20,7 +20,7 @@ struct filter {
     struct sc_buf in;       /* encoded IN values, one after another */
     struct sc_slice *items; /* them, sorted and distinct */
     size_t item_count, item_capacity;
-    struct sc_buf suffix;    /* values behind the IN */
+    struct sc_buf suffix;      /* values behind the IN */
     struct sc_buf *low, *high; /* what is put behind prefix item suffix */
     bool has_in, empty, stop, nulls;
     int values; /* parts fixed by e, n and i */
@@ -205,7 +205,8 @@ static sc_err make_ranges(struct sql_ranges *out, const struct filter *f, bool w
 sc_err sql_filter(const struct sql_index *ix, uint8_t kind, const char *letters, sqlite3_value **argv,
                   struct sql_ranges *out, bool *whole_key_out)
 {
-    SC_CLEANUP(filter_deinit) struct filter f = {
+    SC_CLEANUP(filter_deinit)
+    struct filter f = {
         .index = ix, .secondary = kind == SQL_KEY_INDEX, .prefix = &out->prefix, .low = &out->low, .high = &out->high};
     sc_buf_reset(&out->bounds);
     sc_buf_reset(f.prefix);
@@ -262,7 +263,7 @@ static void put_key(struct sc_buf *out, const struct sql_table *t, const struct 
         if (ix->parts[k].descending) {
             sc_buf_reset(&turned);
             for (const uint8_t *p = r.cur; p < r.end; p++)
-                sc_buf_put_u8(&turned, (uint8_t)~*p);
+                sc_buf_put_u8(&turned, (uint8_t) ~*p);
             at = sc_reader_of(sc_buf_slice(&turned));
         }
         const uint8_t *from = at.cur;

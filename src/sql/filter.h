@@ -11,7 +11,7 @@ struct sql_ranges { /* in key order, not overlapping */
     struct sc_buf bounds;
     struct sql_key_range *ranges;
     size_t count, capacity;
-    bool all; /* one range, the whole index */
+    bool all;                        /* one range, the whole index */
     struct sc_buf prefix, low, high; /* scratch of sql_filter() */
 };
 void sql_ranges_deinit(struct sql_ranges *r);

@@ -1,9 +1,9 @@
 /* Foreign keys.  A child written without its parent, or a parent gone with NO ACTION, is noted and judged at the end of
- * the statement (deferred: of the transaction): does the parent exist by then?  If not, does a child still have the key?
- * The questions and actions are statements of our own, so that they use whatever index there is.
+ * the statement (deferred: of the transaction): does the parent exist by then?  If not, does a child still have the
+ * key? The questions and actions are statements of our own, so that they use whatever index there is.
  *
- * A transaction that relies on a foreign key tracks its reads: the parent it saw, or the children it did not see, cannot
- * change before it commits. */
+ * A transaction that relies on a foreign key tracks its reads: the parent it saw, or the children it did not see,
+ * cannot change before it commits. */
 #include "sql/eval.h"
 
 #include <strings.h>

@@ -29,7 +29,7 @@ struct sc_sql_db {
     struct sql_kv kv;
     pthread_mutex_t ddl; /* one DDL statement at a time; guards mirror */
     sqlite3 *mirror;
-    pthread_rwlock_t lock; /* guards the lists and id_next; commits hold it shared, DDL exclusively to publish */
+    pthread_rwlock_t lock;       /* guards the lists and id_next; commits hold it shared, DDL exclusively to publish */
     struct sql_object **objects; /* by id */
     size_t object_count;
     struct sql_table **tables;
@@ -41,7 +41,7 @@ struct sc_sql_db {
     pthread_mutex_t slots_lock;
     uint8_t slots[SQL_COUNT_SLOTS / 8]; /* taken by sessions */
     pthread_mutex_t numbers_lock;       /* guards numbers */
-    struct sql_number *numbers;         /* next hidden or AUTOINCREMENT number of each table, given out in this process */
+    struct sql_number *numbers; /* next hidden or AUTOINCREMENT number of each table, given out in this process */
     size_t number_count;
 };
 struct sql_number {
@@ -77,8 +77,8 @@ struct sc_sql_session {
     struct sql_kv kv; /* the db's */
     struct sc_sql_session_options opt;
     sqlite3 *sqlite;
-    bool internal;   /* our own DDL on the connection is running */
-    size_t slot;     /* of row counters */
+    bool internal; /* our own DDL on the connection is running */
+    size_t slot;   /* of row counters */
 
     /* the schema as this session declared it to SQLite */
     struct sql_table **tables;
@@ -108,20 +108,20 @@ struct sc_sql_session {
     size_t statement_mark;
     struct sql_rowids rowids;
     _Atomic bool cancelled;
-    int64_t deadline_us; /* 0: none */
+    int64_t deadline_us;                     /* 0: none */
     const struct sc_sql_value *eval_rows[2]; /* what row tables show: eval.h */
     const struct sql_dml *answering;         /* whose rows RETURNING shows */
     unsigned trigger_depth;
     const struct sql_trigger *firing[32];
     size_t firing_count;
-    bool raised_ignore; /* RAISE(IGNORE) is on its way up */
-    bool ignore_row;    /* the row being written is stepped over */
-    int64_t last_number;  /* last_insert_rowid() */
+    bool raised_ignore;      /* RAISE(IGNORE) is on its way up */
+    bool ignore_row;         /* the row being written is stepped over */
+    int64_t last_number;     /* last_insert_rowid() */
     struct sql_trace *trace; /* EXPLAIN KEYS */
-    void *spare_cursors[8]; /* of vtab.c */
+    void *spare_cursors[8];  /* of vtab.c */
     size_t spare_count;
-    struct sc_diag diag; /* sql_diag() */
-    bool no_fast;            /* what is being prepared shall be SQLite's to run */
+    struct sc_diag diag;           /* sql_diag() */
+    bool no_fast;                  /* what is being prepared shall be SQLite's to run */
     struct sc_sql_stmt *cache[16]; /* freed statements that may be prepared again; newest first */
 
     bool failed; /* error is that of the call in progress */
@@ -159,8 +159,8 @@ struct sc_sql_stmt {
     enum sql_kind kind;
     char *text;
     size_t text_size;
-    sqlite3_stmt *sqlite; /* NULL for what the front end does itself */
-    struct sc_sql_stmt *answer; /* another statement's rows are this one's: RETURNING, EXPLAIN KEYS */
+    sqlite3_stmt *sqlite;          /* NULL for what the front end does itself */
+    struct sc_sql_stmt *answer;    /* another statement's rows are this one's: RETURNING, EXPLAIN KEYS */
     struct sc_sql_stmt *explained; /* EXPLAIN KEYS: what is run */
     bool read_only;
     bool executing;
@@ -168,16 +168,20 @@ struct sc_sql_stmt {
     bool nested;    /* part of another statement: a trigger's, an upsert's */
     uint64_t schema_version;
     struct sql_dml dml;
-    size_t param_count; /* the highest number */
-    int *params;        /* [n - 1] = SQLite's index of parameter n, 0: does not occur */
-    bool rewritten;     /* positions of errors would point into another text */
+    size_t param_count;   /* the highest number */
+    int *params;          /* [n - 1] = SQLite's index of parameter n, 0: does not occur */
+    bool rewritten;       /* positions of errors would point into another text */
     bool bound_to_schema; /* prepared again when the schema changes; SQLite does that by itself for others */
-    bool keep_partial;  /* OR FAIL: what was written before the error stays */
-    int64_t changes;    /* -1: a COMMIT that rolled back */
+    bool keep_partial;    /* OR FAIL: what was written before the error stays */
+    int64_t changes;      /* -1: a COMMIT that rolled back */
 };
 
+/* sc_sql_db_open() on any store. */
+sc_err sql_db_open(struct sql_kv kv, struct sc_sql_db **out, struct sc_diag *diag) SC_MUST_CHECK;
+
 /* ---- errors (error.c) ---- */
-/* An empty diag for one call to the store: zeroing one of its own for each column read would cost more than the reading. */
+/* An empty diag for one call to the store: zeroing one of its own for each column read would cost more than the
+ * reading. */
 static inline struct sc_diag *sql_diag(struct sc_sql_session *s)
 {
     s->diag.code = SC_OK;
@@ -218,7 +222,8 @@ sc_err sql_read(struct sc_sql_session *s, struct sc_slice key, struct sc_buf *va
 sc_err sql_range(struct sc_sql_session *s, const struct sql_kv_range *range, struct sql_kv_iter **out) SC_MUST_CHECK;
 /* All keys of a kind and id; calls each() until it says done or fails. */
 sc_err sql_scan(struct sc_sql_session *s, struct sc_slice lower, struct sc_slice upper,
-                sc_err (*each)(void *arg, struct sc_slice key, struct sc_slice value, bool *done), void *arg) SC_MUST_CHECK;
+                sc_err (*each)(void *arg, struct sc_slice key, struct sc_slice value, bool *done),
+                void *arg) SC_MUST_CHECK;
 
 /* ---- counts and statistics (count.c) ---- */
 /* Rows of t as the session sees it now, exact. */
@@ -240,10 +245,10 @@ bool sql_check_rewrite(struct sc_slice statement, struct sc_buf *out);
 /* ---- rows (write.c) ---- */
 enum sql_conflict { SQL_CONFLICT_FAIL, SQL_CONFLICT_REPLACE, SQL_CONFLICT_IGNORE };
 /* Values in declaration order, changed in place by affinity, defaults (omitted may be NULL) and generated columns;
- * number: the hidden number asked for, or NULL; *number_out (may be NULL) gets the row's.  dml (may be NULL): upserts and RETURNING.
- * With SQL_CONFLICT_IGNORE a row may be stepped over: s->ignore_row. */
-sc_err sql_row_insert(struct sc_sql_session *s, struct sql_table *t, struct sc_sql_value *values, const uint8_t *omitted,
-                      const int64_t *number, enum sql_conflict conflict, struct sql_dml *dml,
+ * number: the hidden number asked for, or NULL; *number_out (may be NULL) gets the row's.  dml (may be NULL): upserts
+ * and RETURNING. With SQL_CONFLICT_IGNORE a row may be stepped over: s->ignore_row. */
+sc_err sql_row_insert(struct sc_sql_session *s, struct sql_table *t, struct sc_sql_value *values,
+                      const uint8_t *omitted, const int64_t *number, enum sql_conflict conflict, struct sql_dml *dml,
                       int64_t *number_out) SC_MUST_CHECK;
 /* set[i]: values[i] is given; others stay.  values has room for all. */
 sc_err sql_row_update(struct sc_sql_session *s, struct sql_table *t, struct sc_slice old_key,
@@ -256,7 +261,8 @@ sc_err sql_row_values(struct sc_sql_session *s, const struct sql_table *t, struc
                       struct sc_arena *arena, struct sc_sql_value *out) SC_MUST_CHECK;
 /* Entry of index ix for a row: key and value; *in_out = false when a partial index does not have it. */
 sc_err sql_entry(struct sc_sql_session *s, struct sql_table *t, size_t index, const struct sc_sql_value *values,
-                 struct sc_slice row_key, struct sc_buf *key_out, struct sc_slice *value_out, bool *in_out) SC_MUST_CHECK;
+                 struct sc_slice row_key, struct sc_buf *key_out, struct sc_slice *value_out,
+                 bool *in_out) SC_MUST_CHECK;
 /* Number behind the last row of t as the session sees it. */
 sc_err sql_next_number(struct sc_sql_session *s, struct sql_table *t, int64_t *out) SC_MUST_CHECK;
 

@@ -1,10 +1,11 @@
 /* sql/kv.h - all that SQL asks of a key-value store: snapshots, ranges, transactions with conflict detection.
  *
- * The one seam between SQL and storage: nothing above it knows an engine's types, so that a server reached over the network
- * can stand behind it as well as the engine in this process (kv_local.c).  Keys are ordered bytewise.  A sql_kv is
- * thread-safe; a snapshot may be shared; iterators and transactions belong to one thread at a time.
+ * The one seam between SQL and storage: nothing above it knows an engine's types, so that a server reached over the
+ * network can stand behind it as well as the engine in this process (kv_local.c).  Keys are ordered bytewise.  A sql_kv
+ * is thread-safe; a snapshot may be shared; iterators and transactions belong to one thread at a time.
  *
- * Errors are those of the engine: SC_E_NOT_FOUND, SC_E_CONFLICT (40001: start over), SC_E_AUTH (the store lies), SC_E_IO. */
+ * Errors are those of the engine: SC_E_NOT_FOUND, SC_E_CONFLICT (40001: start over), SC_E_AUTH (the store lies),
+ * SC_E_IO. */
 #ifndef SC_SQL_KV_H
 #define SC_SQL_KV_H
 
@@ -38,7 +39,8 @@ struct sql_kv_ops {
     sc_err (*clear)(void *self, const struct sql_kv_range *ranges, size_t range_count, struct sc_slice key,
                     struct sc_diag *diag);
 
-    /* Snapshot isolation, first committer wins; track_reads: serialisable from here on, SC_E_UNSUPPORTED if it cannot be. */
+    /* Snapshot isolation, first committer wins; track_reads: serialisable from here on, SC_E_UNSUPPORTED if it cannot
+     * be. */
     sc_err (*txn_begin)(void *self, struct sql_kv_txn **out);
     sc_err (*txn_track_reads)(struct sql_kv_txn *txn);
     sc_err (*txn_put)(struct sql_kv_txn *txn, struct sc_slice key, struct sc_slice value);

@@ -225,15 +225,15 @@ enum sql_kind sql_kind_of(struct sc_slice statement)
         const char *word;
         enum sql_kind kind;
     } firsts[] = {
-        {"SELECT", SQL_KIND_SELECT},       {"VALUES", SQL_KIND_SELECT},      {"INSERT", SQL_KIND_INSERT},
-        {"REPLACE", SQL_KIND_INSERT},      {"UPDATE", SQL_KIND_UPDATE},      {"DELETE", SQL_KIND_DELETE},
-        {"EXPLAIN", SQL_KIND_EXPLAIN},     {"BEGIN", SQL_KIND_BEGIN},        {"START", SQL_KIND_BEGIN},
-        {"COMMIT", SQL_KIND_COMMIT},       {"END", SQL_KIND_COMMIT},         {"ABORT", SQL_KIND_ROLLBACK},
-        {"SAVEPOINT", SQL_KIND_SAVEPOINT}, {"RELEASE", SQL_KIND_RELEASE},
-        {"SHOW", SQL_KIND_SHOW},           {"COPY", SQL_KIND_COPY},          {"ANALYZE", SQL_KIND_ANALYZE},
-        {"VACUUM", SQL_KIND_NOTHING},      {"DISCARD", SQL_KIND_NOTHING},    {"RESET", SQL_KIND_NOTHING},
-        {"CHECKPOINT", SQL_KIND_NOTHING},  {"ALTER", SQL_KIND_DDL},  {"PRAGMA", SQL_KIND_PRAGMA},
-        {"ATTACH", SQL_KIND_UNSUPPORTED},  {"DETACH", SQL_KIND_UNSUPPORTED}, {"REINDEX", SQL_KIND_DDL},
+        {"SELECT", SQL_KIND_SELECT},       {"VALUES", SQL_KIND_SELECT},   {"INSERT", SQL_KIND_INSERT},
+        {"REPLACE", SQL_KIND_INSERT},      {"UPDATE", SQL_KIND_UPDATE},   {"DELETE", SQL_KIND_DELETE},
+        {"EXPLAIN", SQL_KIND_EXPLAIN},     {"BEGIN", SQL_KIND_BEGIN},     {"START", SQL_KIND_BEGIN},
+        {"COMMIT", SQL_KIND_COMMIT},       {"END", SQL_KIND_COMMIT},      {"ABORT", SQL_KIND_ROLLBACK},
+        {"SAVEPOINT", SQL_KIND_SAVEPOINT}, {"RELEASE", SQL_KIND_RELEASE}, {"SHOW", SQL_KIND_SHOW},
+        {"COPY", SQL_KIND_COPY},           {"ANALYZE", SQL_KIND_ANALYZE}, {"VACUUM", SQL_KIND_NOTHING},
+        {"DISCARD", SQL_KIND_NOTHING},     {"RESET", SQL_KIND_NOTHING},   {"CHECKPOINT", SQL_KIND_NOTHING},
+        {"ALTER", SQL_KIND_DDL},           {"PRAGMA", SQL_KIND_PRAGMA},   {"ATTACH", SQL_KIND_UNSUPPORTED},
+        {"DETACH", SQL_KIND_UNSUPPORTED},  {"REINDEX", SQL_KIND_DDL},
     };
     struct sql_lexer lx = sql_lexer_of(statement);
     struct sql_token t = sql_lex(&lx);

@@ -60,7 +60,7 @@ enum sql_kind {
     SQL_KIND_SET,
     SQL_KIND_SHOW,
     SQL_KIND_COPY,
-    SQL_KIND_NOTHING,     /* accepted, does nothing: VACUUM, DISCARD, RESET, DEALLOCATE ALL, CHECKPOINT */
+    SQL_KIND_NOTHING, /* accepted, does nothing: VACUUM, DISCARD, RESET, DEALLOCATE ALL, CHECKPOINT */
     SQL_KIND_PRAGMA,
     SQL_KIND_UNSUPPORTED, /* ATTACH ... */
     SQL_KIND_OTHER,       /* left to SQLite, which will call it a syntax error */

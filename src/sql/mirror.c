@@ -76,7 +76,8 @@ static sc_err set_roots(sqlite3 *mirror, struct sql_schema_lists *l, struct sc_d
     }
     if (rc != SQLITE_DONE)
         return fail(mirror, diag);
-    return found == l->object_count ? SC_OK : sc_fail(diag, SC_E_MALFORMED, "dictionary: records contradict each other");
+    return found == l->object_count ? SC_OK
+                                    : sc_fail(diag, SC_E_MALFORMED, "dictionary: records contradict each other");
 }
 
 /* Only what our own records can be: one statement that creates. */
@@ -154,7 +155,8 @@ static sc_err old_names(const struct sql_object *was, struct slots *x, struct sc
     return err;
 }
 
-/* Same number of columns: renamed at most, each keeps its slot.  Otherwise a name keeps its slot, a new one gets a new one. */
+/* Same number of columns: renamed at most, each keeps its slot.  Otherwise a name keeps its slot, a new one gets a new
+ * one. */
 static sc_err give_slots(struct slots *x, const char (*old)[SQL_NAME_SIZE_MAX], size_t old_count, struct sc_diag *diag)
 {
     struct sql_object *o = x->o;
@@ -166,7 +168,8 @@ static sc_err give_slots(struct slots *x, const char (*old)[SQL_NAME_SIZE_MAX], 
             if (x->name_count == old_count ? k == i : strcasecmp(old[k], x->names[i]) == 0)
                 slot = x->was->slots[k];
         if (slot < 0 && o->slot_count == SQL_COLUMN_COUNT_MAX)
-            return sc_fail(diag, SC_E_LIMIT, "a table has at most %d columns, dropped ones included", SQL_COLUMN_COUNT_MAX);
+            return sc_fail(diag, SC_E_LIMIT, "a table has at most %d columns, dropped ones included",
+                           SQL_COLUMN_COUNT_MAX);
         o->slots[i] = slot >= 0 ? (uint16_t)slot : o->slot_count++;
     }
     return SC_OK;

@@ -1,8 +1,8 @@
 /* xBestIndex: which index, how much of it, in which order, at what cost.
  *
  * The plan goes to xFilter as idxNum = index number * 2 + (1: backwards), index 0 being the primary key; and idxStr = a
- * letter for what of the row is needed (c: the entry's key tells all; p: a few columns; w: most) and one for each argument:
- *   e  column = value     n  column IS value     i  column IN (values), at most one, by sqlite3_vtab_in_first()
+ * letter for what of the row is needed (c: the entry's key tells all; p: a few columns; w: most) and one for each
+ * argument: e  column = value     n  column IS value     i  column IN (values), at most one, by sqlite3_vtab_in_first()
  *   g  >   G  >=   l  <   L  <=   on the column behind the last e, n or i.
  *
  * What the key's order cannot decide is left to SQLite: a column with TEXT or BLOB affinity compared with a number
@@ -14,10 +14,10 @@
 #include <math.h>
 #include <strings.h>
 
-#define COST_SEEK     10.0
-#define COST_ROW      1.0
-#define COST_ROW_FAR  5.0 /* found through an index, then read by its key */
-#define IN_LIST_GUESS 10.0
+#define COST_SEEK      10.0
+#define COST_ROW       1.0
+#define COST_ROW_FAR   5.0 /* found through an index, then read by its key */
+#define IN_LIST_GUESS  10.0
 #define SCAN_INDEX_MIN 1000.0 /* rows from which a whole index is read instead of the table, because it is smaller */
 
 struct plan {
@@ -48,8 +48,8 @@ static int column_of(const struct sql_table *t, int column)
     return column < 0 && t->autonumber ? t->primary.parts[0].column : column < 0 ? SQL_COLUMN_HIDDEN : column;
 }
 
-/* Whether comparing encoded values decides the constraint: always for numbers; for text only when the other side is known
- * to be text. */
+/* Whether comparing encoded values decides the constraint: always for numbers; for text only when the other side is
+ * known to be text. */
 static bool comparison_certain(const struct plan *p, int constraint, const struct sql_part *part)
 {
     sqlite3_value *rhs = NULL;
@@ -232,7 +232,9 @@ static void estimate(struct plan *p)
     const double limit = p->info->nOrderBy == 0 || p->ordered ? limit_of(p->info) : HUGE_VAL;
     const double read = found < limit ? found : limit;
     const bool far = p->index != &p->table->primary && !p->covering;
-    p->cost = COST_SEEK * seeks + read * (far ? COST_ROW_FAR : p->covering && rows > SCAN_INDEX_MIN ? COST_ROW * 0.7 : COST_ROW);
+    p->cost = COST_SEEK * seeks + read * (far                                    ? COST_ROW_FAR
+                                          : p->covering && rows > SCAN_INDEX_MIN ? COST_ROW * 0.7
+                                                                                 : COST_ROW);
     if (p->info->nOrderBy != 0 && !p->ordered)
         p->cost += found * log2(found + 1) * 0.3;
 }
@@ -286,9 +288,11 @@ static void use_all(struct plan *p, struct letters *l)
         return;
     const bool numeric = sql_affinity_is_numeric(ix->parts[k].affinity);
     if (p->lo[k] >= 0)
-        use(p, l, p->lo[k], p->info->aConstraint[p->lo[k]].op == SQLITE_INDEX_CONSTRAINT_GT ? 'g' : 'G', certain && numeric);
+        use(p, l, p->lo[k], p->info->aConstraint[p->lo[k]].op == SQLITE_INDEX_CONSTRAINT_GT ? 'g' : 'G',
+            certain && numeric);
     if (p->hi[k] >= 0)
-        use(p, l, p->hi[k], p->info->aConstraint[p->hi[k]].op == SQLITE_INDEX_CONSTRAINT_LT ? 'l' : 'L', certain && numeric);
+        use(p, l, p->hi[k], p->info->aConstraint[p->hi[k]].op == SQLITE_INDEX_CONSTRAINT_LT ? 'l' : 'L',
+            certain && numeric);
 }
 
 /* Whole rows are quicker when most columns are needed. */

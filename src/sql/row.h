@@ -1,5 +1,5 @@
-/* sql/row.h - the value half of a row: its columns in fixed 8-byte words, so that a block of neighbouring rows is stored
- * column by column and one column is read without the others.  docs/formats/cascadb.md has the format.
+/* sql/row.h - the value half of a row: its columns in fixed 8-byte words, so that a block of neighbouring rows is
+ * stored column by column and one column is read without the others.  docs/formats/cascadb.md has the format.
  *
  * A table's columns have *slots* in the row; a slot that a dropped column left stays empty for ever.  Table and key are
  * bound to the bytes by the engine (a value is authenticated together with its key); the table's id in the head finds
@@ -18,7 +18,7 @@ void sql_row_encode(struct sc_buf *out, uint32_t table_id, const struct sc_sql_v
                     size_t slot_count);
 
 struct sql_row {
-    const uint8_t *bytes;     /* NULL: parts are asked of iter */
+    const uint8_t *bytes; /* NULL: parts are asked of iter */
     struct sql_kv_iter *iter;
     const struct sql_kv_ops *ops;
     size_t size;

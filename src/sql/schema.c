@@ -188,9 +188,10 @@ static sc_err load_state(struct sc_sql_db *db, struct sc_diag *diag)
     SC_TRY(err);
     struct sc_reader r = sc_reader_of(sc_buf_slice(&value));
     if (value.size == 12)
-        return sc_fail(diag, SC_E_UNSUPPORTED,
-                       "the tables of this volume are in format 1, which this version does not read: export them with the "
-                       "version that wrote them, and load them into a new volume");
+        return sc_fail(
+            diag, SC_E_UNSUPPORTED,
+            "the tables of this volume are in format 1, which this version does not read: export them with the "
+            "version that wrote them, and load them into a new volume");
     if (sc_reader_get_u8(&r, &format) != SC_OK || format != SQL_DICTIONARY_VERSION ||
         sc_reader_get_u64be(&r, &version) != SC_OK || sc_reader_get_u32be(&r, &db->id_next) != SC_OK ||
         sc_reader_expect_end(&r) != SC_OK)
@@ -263,7 +264,8 @@ static sc_err load_lists(struct sc_sql_db *db, struct sql_schema_lists *l, struc
 
 void sql_schema_install(struct sc_sql_db *db, struct sql_schema_lists *l)
 {
-    struct sql_schema_lists old = {db->objects, db->object_count, db->tables, db->table_count, db->views, db->view_count};
+    struct sql_schema_lists old = {db->objects,     db->object_count, db->tables,
+                                   db->table_count, db->views,        db->view_count};
     db->objects = l->objects;
     db->object_count = l->object_count;
     db->tables = l->tables;
@@ -382,10 +384,10 @@ static sc_err undeclare(struct sc_sql_session *s, const struct view_lists *old, 
 {
     for (size_t i = old->view_count; i-- > 0;) /* triggers came after their views */
         if (!has_view(now, old->views[i]))
-            SC_TRY(sql_run_internal(
-                s, sqlite3_mprintf(old->views[i]->type == SQL_OBJECT_VIEW ? "DROP VIEW IF EXISTS main.\"%w\""
-                                                                           : "DROP TRIGGER IF EXISTS main.\"%w\"",
-                                   old->views[i]->name)));
+            SC_TRY(sql_run_internal(s, sqlite3_mprintf(old->views[i]->type == SQL_OBJECT_VIEW
+                                                           ? "DROP VIEW IF EXISTS main.\"%w\""
+                                                           : "DROP TRIGGER IF EXISTS main.\"%w\"",
+                                                       old->views[i]->name)));
     for (size_t i = 0; i < old->table_count; i++)
         if (!has_table(now, old->tables[i])) {
             sql_eval_forget(s, old->tables[i]);
@@ -401,8 +403,9 @@ static sc_err declare(struct sc_sql_session *s, const struct view_lists *old, co
         triggers = triggers || now->tables[i]->trigger_count != 0;
     for (size_t i = 0; i < now->table_count; i++)
         if (!has_table(old, now->tables[i]))
-            SC_TRY(sql_run_internal(s, sqlite3_mprintf("CREATE VIRTUAL TABLE IF NOT EXISTS main.\"%w\" USING cascadb(%u)",
-                                                       now->tables[i]->name, (unsigned)now->tables[i]->id)));
+            SC_TRY(
+                sql_run_internal(s, sqlite3_mprintf("CREATE VIRTUAL TABLE IF NOT EXISTS main.\"%w\" USING cascadb(%u)",
+                                                    now->tables[i]->name, (unsigned)now->tables[i]->id)));
     for (size_t i = 0; i < now->view_count; i++)
         if (!has_view(old, now->views[i]))
             SC_TRY(sql_run_internal(s, sqlite3_mprintf("%s", now->views[i]->sql)));

@@ -24,7 +24,8 @@ void sql_schema_install(struct sc_sql_db *db, struct sql_schema_lists *l);
 void sql_schema_encode_state(uint64_t version, uint32_t next, struct sc_buf *out);
 
 /* ---- mirror.c: a native SQLite database with the same schema and no rows ----
- * It checks and understands DDL (ALTER TABLE RENAME rewrites what refers to a name), so that ours means what SQLite's does. */
+ * It checks and understands DDL (ALTER TABLE RENAME rewrites what refers to a name), so that ours means what SQLite's
+ * does. */
 /* Creates l's objects in it. */
 sc_err sql_mirror_load(sqlite3 *mirror, struct sql_schema_lists *l, struct sc_diag *diag) SC_MUST_CHECK;
 /* What the mirror has now, as objects; known ones (same root page, or name where there is none) keep id and slots, new

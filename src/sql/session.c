@@ -11,6 +11,11 @@
 /* ---- database ---- */
 sc_err sc_sql_db_open(struct sc_kvs *kvs, struct sc_sql_db **out, struct sc_diag *diag)
 {
+    return sql_db_open(sql_kv_local(kvs), out, diag);
+}
+
+sc_err sql_db_open(struct sql_kv kv, struct sc_sql_db **out, struct sc_diag *diag)
+{
     SC_CLEANUP(sc_sql_db_closep) struct sc_sql_db *db = calloc(1, sizeof *db);
     if (db == NULL)
         return sc_fail(diag, SC_E_NOMEM, "sql database");
@@ -18,7 +23,7 @@ sc_err sc_sql_db_open(struct sc_kvs *kvs, struct sc_sql_db **out, struct sc_diag
     pthread_mutex_init(&db->ddl, NULL);
     pthread_mutex_init(&db->slots_lock, NULL);
     pthread_mutex_init(&db->numbers_lock, NULL);
-    db->kv = sql_kv_local(kvs);
+    db->kv = kv;
     SC_TRY(sql_schema_load(db, diag));
     *out = SC_TAKE(db);
     return SC_OK;
@@ -125,9 +130,12 @@ static void database_function(sqlite3_context *ctx, int argc, sqlite3_value **ar
 static sc_err connection_open(struct sc_sql_session *s)
 {
     static const int limits[][2] = {
-        {SQLITE_LIMIT_SQL_LENGTH, (int)SQL_TEXT_SIZE_MAX}, {SQLITE_LIMIT_LENGTH, (int)SQL_KV_VALUE_SIZE_MAX},
-        {SQLITE_LIMIT_VARIABLE_NUMBER, SQL_PARAM_NUMBER_MAX},  {SQLITE_LIMIT_ATTACHED, 0},
-        {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000},          {SQLITE_LIMIT_WORKER_THREADS, 0},
+        {SQLITE_LIMIT_SQL_LENGTH, (int)SQL_TEXT_SIZE_MAX},
+        {SQLITE_LIMIT_LENGTH, (int)SQL_KV_VALUE_SIZE_MAX},
+        {SQLITE_LIMIT_VARIABLE_NUMBER, SQL_PARAM_NUMBER_MAX},
+        {SQLITE_LIMIT_ATTACHED, 0},
+        {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000},
+        {SQLITE_LIMIT_WORKER_THREADS, 0},
     };
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_MEMORY;
     if (sqlite3_open_v2(":memory:", &s->sqlite, flags, NULL) != SQLITE_OK)

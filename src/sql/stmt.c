@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define CACHE_TEXT_SIZE_MAX 4096
-#define CACHE_COUNT         (sizeof ((struct sc_sql_session *)0)->cache / sizeof ((struct sc_sql_session *)0)->cache[0])
+#define CACHE_COUNT         (sizeof((struct sc_sql_session *)0)->cache / sizeof((struct sc_sql_session *)0)->cache[0])
 
 /* ---- preparing ---- */
 /* n of $n and ?n; others take the next place, as SQLite numbers them. */
@@ -157,8 +157,9 @@ static sc_err fail_unsupported(struct sc_sql_stmt *st)
     struct sql_lexer lx = sql_lexer_of(sc_slice_of(st->text, st->text_size));
     const struct sql_token first = sql_lex(&lx);
     const struct sql_token second = sql_lex(&lx);
-    return sql_fail(st->session, "0A000", "not supported: %.*s %.*s", (int)first.text.size, (const char *)first.text.ptr,
-                    (int)(second.text.size < 64 ? second.text.size : 64), (const char *)second.text.ptr);
+    return sql_fail(st->session, "0A000", "not supported: %.*s %.*s", (int)first.text.size,
+                    (const char *)first.text.ptr, (int)(second.text.size < 64 ? second.text.size : 64),
+                    (const char *)second.text.ptr);
 }
 
 static sc_err prepare_pragma(struct sc_sql_stmt *st)
@@ -419,8 +420,8 @@ static void move_bindings(struct sc_sql_stmt *from, struct sc_sql_stmt *to)
 {
     if (from == NULL || to == NULL || from->sqlite == NULL || to->sqlite == NULL)
         return;
-    /* the same text: the same parameters.  Not for new code, says SQLite, because re-preparing is its own business since
-     * prepare_v2; here it is ours */
+    /* the same text: the same parameters.  Not for new code, says SQLite, because re-preparing is its own business
+     * since prepare_v2; here it is ours */
     sqlite3_transfer_bindings(from->sqlite, to->sqlite);
 }
 
@@ -719,8 +720,8 @@ sc_err sql_nested_prepare(struct sc_sql_session *s, struct sc_slice text, struct
     SC_TRY(stmt_new(s, text, true, &st));
     if (st->sqlite == NULL) {
         stmt_delete(st);
-        return sql_fail(s, "0A000", "not supported inside another statement: %.*s", (int)(text.size < 100 ? text.size : 100),
-                        (const char *)text.ptr);
+        return sql_fail(s, "0A000", "not supported inside another statement: %.*s",
+                        (int)(text.size < 100 ? text.size : 100), (const char *)text.ptr);
     }
     *out = st;
     return SC_OK;

@@ -1,12 +1,12 @@
 /* Triggers: their statements are prepared with NEW.column and OLD.column as parameters, and run where a row is written.
  *
- * Parameter 1 + c is NEW's column c, 1 + column count + c OLD's.  RAISE(kind, text) becomes a function of ours.  A trigger
- * that is running is not started again (SQLite's recursive_triggers = off). */
+ * Parameter 1 + c is NEW's column c, 1 + column count + c OLD's.  RAISE(kind, text) becomes a function of ours.  A
+ * trigger that is running is not started again (SQLite's recursive_triggers = off). */
 #include "sql/eval.h"
 
 #include <strings.h>
 
-#define DEPTH_MAX (sizeof ((struct sc_sql_session *)0)->firing / sizeof ((struct sc_sql_session *)0)->firing[0])
+#define DEPTH_MAX (sizeof((struct sc_sql_session *)0)->firing / sizeof((struct sc_sql_session *)0)->firing[0])
 
 static void raise_function(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 {
@@ -28,7 +28,8 @@ static void raise_function(sqlite3_context *ctx, int argc, sqlite3_value **argv)
 
 sc_err sql_trigger_register(struct sc_sql_session *s)
 {
-    return sqlite3_create_function(s->sqlite, "cascadb_raise", -1, SQLITE_UTF8, s, raise_function, NULL, NULL) == SQLITE_OK
+    return sqlite3_create_function(s->sqlite, "cascadb_raise", -1, SQLITE_UTF8, s, raise_function, NULL, NULL) ==
+                   SQLITE_OK
                ? SC_OK
                : sql_no_memory(s);
 }
@@ -91,7 +92,8 @@ static sc_err rewrite(struct sc_sql_session *s, const struct sql_table *t, const
 }
 
 /* ---- running ---- */
-static sc_err bind_row(struct sc_sql_stmt *st, const struct sql_table *t, const struct sc_sql_value *values, size_t offset)
+static sc_err bind_row(struct sc_sql_stmt *st, const struct sql_table *t, const struct sc_sql_value *values,
+                       size_t offset)
 {
     for (size_t i = 0; i < t->column_count && offset + i < sc_sql_param_count(st); i++)
         if (values != NULL)

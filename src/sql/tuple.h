@@ -9,7 +9,7 @@
 
 #include "sql/value.h"
 
-#define SQL_TUPLE_AFTER ((uint8_t)0xff)
+#define SQL_TUPLE_AFTER  ((uint8_t)0xff)
 /* Sorts before whatever may follow a complete value in a key that something does follow, also a descending one. */
 #define SQL_TUPLE_BEFORE ((uint8_t)0x01)
 

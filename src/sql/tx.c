@@ -214,7 +214,8 @@ static sc_err savepoint_control(struct sc_sql_session *s, struct sc_sql_stmt *st
 
 /* ---- BEGIN, SET TRANSACTION ---- */
 /* [ISOLATION LEVEL] x, READ ONLY, READ WRITE, anywhere in the statement. */
-static sc_err characteristics(struct sc_sql_session *s, const struct sc_sql_stmt *st, bool *serializable, bool *read_only)
+static sc_err characteristics(struct sc_sql_session *s, const struct sc_sql_stmt *st, bool *serializable,
+                              bool *read_only)
 {
     struct sql_lexer lx = sql_lexer_of(sc_slice_of(st->text, st->text_size));
     struct sql_token before = {0};

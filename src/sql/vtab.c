@@ -1,5 +1,5 @@
-/* A table of ours as SQLite sees it: a virtual table over ranges of keys.  plan.c has the agreement between xBestIndex and
- * xFilter, which turns it into key ranges: prefix (e...) x one of the IN values, then bounds.
+/* A table of ours as SQLite sees it: a virtual table over ranges of keys.  plan.c has the agreement between xBestIndex
+ * and xFilter, which turns it into key ranges: prefix (e...) x one of the IN values, then bounds.
  *
  * A cursor keeps its iterator from one xFilter to the next: asked for a key just ahead (the inner side of a join in key
  * order) it steps there instead of seeking. */
@@ -13,14 +13,14 @@
 struct cursor {
     sqlite3_vtab_cursor base;
     const struct sql_index *index;
-    char need;        /* of the row: see plan.c */
+    char need;                /* of the row: see plan.c */
     struct sql_kv_iter *iter; /* over iter_index; NULL: none yet */
     const struct sql_index *iter_index;
     const void *iter_view; /* the transaction or snapshot it reads */
     size_t iter_mark;      /* writes of the transaction when it last moved */
     bool iter_valid;
     struct sc_buf passed; /* no entry lies between it and the iterator's (forward only; empty: unknown) */
-    bool point; /* a single row found by its whole key */
+    bool point;           /* a single row found by its whole key */
     bool valid, descending;
     struct sql_ranges ranges;
     size_t range_index;
@@ -258,7 +258,8 @@ static sc_err go_to(struct cursor *c, struct sc_sql_session *s, struct sc_slice 
 
 static sc_err enter_range(struct cursor *c, struct sc_sql_session *s)
 {
-    const struct sql_key_range *r = &c->ranges.ranges[c->descending ? c->ranges.count - 1 - c->range_index : c->range_index];
+    const struct sql_key_range *r =
+        &c->ranges.ranges[c->descending ? c->ranges.count - 1 - c->range_index : c->range_index];
     const struct sc_slice lower = sql_range_lower(&c->ranges, r);
     const struct sc_slice upper = sql_range_upper(&c->ranges, r);
     if (!c->descending) {
@@ -295,8 +296,8 @@ static sc_err scan(struct cursor *c, const struct sql_table *t, struct sc_sql_se
 {
     if (c->ranges.count == 0)
         return SC_OK;
-    if (c->ranges.count == 1 && sc_slice_cmp(sql_range_lower(&c->ranges, c->ranges.ranges),
-                                             sql_range_upper(&c->ranges, c->ranges.ranges)) >= 0)
+    if (c->ranges.count == 1 &&
+        sc_slice_cmp(sql_range_lower(&c->ranges, c->ranges.ranges), sql_range_upper(&c->ranges, c->ranges.ranges)) >= 0)
         return SC_OK; /* x > 5 AND x < 3 */
     SC_TRY(need_iter(c, t, s));
     SC_TRY(enter_range(c, s));
@@ -394,7 +395,8 @@ static sc_err need_row_key(struct cursor *c, const struct sql_table *t, const st
         return SC_OK;
     }
     if (!c->row_key_known) {
-        SC_TRY(sql_index_entry_pk(c->index, c->key, c->index->unique ? entry_value(c, s) : SC_SLICE_EMPTY, &c->scratch, &pk));
+        SC_TRY(sql_index_entry_pk(c->index, c->key, c->index->unique ? entry_value(c, s) : SC_SLICE_EMPTY, &c->scratch,
+                                  &pk));
         sc_buf_reset(&c->row_key);
         sql_key_prefix(&c->row_key, SQL_KEY_ROWS, t->id);
         sc_buf_put_bytes(&c->row_key, pk);
@@ -510,7 +512,8 @@ static sc_err key_of_rowid(struct sql_vtab *v, sqlite3_int64 rowid, struct sc_bu
         return sc_buf_status(key);
     }
     if (sql_rowids_key(&v->session->rowids, rowid, &known) != SC_OK)
-        return sql_fail(v->session, "0A000", "row numbers are not stable in \"%s\": use the primary key", v->table->name);
+        return sql_fail(v->session, "0A000", "row numbers are not stable in \"%s\": use the primary key",
+                        v->table->name);
     sc_buf_put_bytes(key, known);
     return sc_buf_status(key);
 }
@@ -527,8 +530,8 @@ static sc_err insert(struct sql_vtab *v, sqlite3_value **argv, enum sql_conflict
     int64_t number = 0;
     for (size_t i = 0; i < t->column_count; i++)
         sql_value_from(argv[2 + i], &values[i]);
-    SC_TRY(sql_row_insert(s, t, values, mine ? dml->omitted : NULL, numbered ? &asked : NULL, conflict, mine ? dml : NULL,
-                          &number));
+    SC_TRY(sql_row_insert(s, t, values, mine ? dml->omitted : NULL, numbered ? &asked : NULL, conflict,
+                          mine ? dml : NULL, &number));
     *rowid_out = number;
     return SC_OK;
 }
@@ -541,7 +544,8 @@ static sc_err update(struct sql_vtab *v, sqlite3_value **argv, enum sql_conflict
     SC_CLEANUP(sc_buf_deinit) struct sc_buf key = {0};
     SC_TRY(key_of_rowid(v, sqlite3_value_int64(argv[0]), &key));
     if (sqlite3_value_int64(argv[0]) != sqlite3_value_int64(argv[1]))
-        return sql_fail(v->session, "0A000", "row numbers of \"%s\" cannot be changed: change the primary key", t->name);
+        return sql_fail(v->session, "0A000", "row numbers of \"%s\" cannot be changed: change the primary key",
+                        t->name);
     for (size_t i = 0; i < t->column_count; i++) {
         set[i] = !sqlite3_value_nochange(argv[2 + i]);
         if (set[i])

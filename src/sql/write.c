@@ -45,8 +45,9 @@ static sc_err check_values(struct row_write *w)
                 w->s->ignore_row = true;
                 return SC_OK;
             }
-            return sql_fail(w->s, "23502", "null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-                            c->name, t->name);
+            return sql_fail(w->s, "23502",
+                            "null value in column \"%s\" of relation \"%s\" violates not-null constraint", c->name,
+                            t->name);
         }
         if (c->strict != SC_SQL_NULL && w->values[i].type != c->strict)
             return sql_fail(w->s, "42804", "datatype mismatch: %s(%s) takes %s", t->name, c->name, c->type);
@@ -466,8 +467,9 @@ static sc_err insert(struct row_write *w, const uint8_t *omitted, const int64_t 
     return w->dml != NULL && w->dml->returning != NULL ? sql_dml_keep_row(s, w->dml, w->values) : SC_OK;
 }
 
-sc_err sql_row_insert(struct sc_sql_session *s, struct sql_table *t, struct sc_sql_value *values, const uint8_t *omitted,
-                      const int64_t *number, enum sql_conflict conflict, struct sql_dml *dml, int64_t *number_out)
+sc_err sql_row_insert(struct sc_sql_session *s, struct sql_table *t, struct sc_sql_value *values,
+                      const uint8_t *omitted, const int64_t *number, enum sql_conflict conflict, struct sql_dml *dml,
+                      int64_t *number_out)
 {
     struct row_write w; /* texts and arena need no zeroing */
     int64_t given = 0;
@@ -552,8 +554,8 @@ static sc_err update(struct row_write *w, struct sc_slice old_key, const bool *s
     return s->ignore_row ? SC_OK : write_update(w, old_key, old_values, set);
 }
 
-sc_err sql_row_update(struct sc_sql_session *s, struct sql_table *t, struct sc_slice old_key, struct sc_sql_value *values,
-                      const bool *set, enum sql_conflict conflict, struct sql_dml *dml)
+sc_err sql_row_update(struct sc_sql_session *s, struct sql_table *t, struct sc_slice old_key,
+                      struct sc_sql_value *values, const bool *set, enum sql_conflict conflict, struct sql_dml *dml)
 {
     struct row_write w;
     w.s = s;
@@ -568,7 +570,7 @@ sc_err sql_row_update(struct sc_sql_session *s, struct sql_table *t, struct sc_s
     return err;
 }
 
-static sc_err delete(struct row_write *w, struct sc_slice row_key)
+static sc_err delete (struct row_write *w, struct sc_slice row_key)
 {
     struct sc_sql_session *s = w->s;
     struct sql_table *t = w->t;
@@ -616,14 +618,14 @@ sc_err sql_row_delete(struct sc_sql_session *s, struct sql_table *t, struct sc_s
     w.upserts = NULL;
     s->ignore_row = false;
     sc_arena_init(&w.arena, 4 * SQL_KV_VALUE_SIZE_MAX);
-    const sc_err err = delete(&w, key);
+    const sc_err err = delete (&w, key);
     sc_arena_deinit(&w.arena);
     s->ignore_row = ignored;
     return err;
 }
 
-/* ON CONFLICT DO UPDATE: the program computes WHERE and the new values over the row that is there and the one that was to
- * be inserted. */
+/* ON CONFLICT DO UPDATE: the program computes WHERE and the new values over the row that is there and the one that was
+ * to be inserted. */
 static sc_err do_update(struct row_write *w, const struct sql_upsert *u, struct sc_slice other_key)
 {
     struct sc_sql_session *s = w->s;

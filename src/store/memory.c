@@ -9,7 +9,13 @@ struct object {
     struct object *next;
     char name[65];
     struct sc_buf content;
-    size_t synced; /* content[0, synced) survives a power cut */
+    size_t synced;      /* content[0, synced) survives a power cut */
+    struct sc_buf ends; /* u64be each: where the single appends end */
+};
+struct past {
+    char name[65];
+    bool removed; /* since the last power cycle: may come back */
+    struct sc_buf content;
 };
 struct memory_store {
     struct sc_store base;
@@ -19,6 +25,9 @@ struct memory_store {
     uint64_t calls;
     uint64_t fail_at; /* absolute call number; 0 = disarmed */
     bool fail_once, fail_with_effect, failed;
+    bool keeps_history;
+    struct past *past; /* oldest first */
+    size_t past_count;
 };
 struct sc_store_append {
     struct memory_store *store;
@@ -44,15 +53,37 @@ static struct object *add(struct memory_store *m, const char *name)
     return o;
 }
 
-static void drop(struct memory_store *m, const char *name)
+/* Takes over *content. */
+static sc_err past_add(struct memory_store *m, const char *name, bool removed, struct sc_buf *content)
+{
+    struct past *more = realloc(m->past, (m->past_count + 1) * sizeof *more);
+    if (more == NULL)
+        return SC_E_NOMEM;
+    m->past = more;
+    struct past *p = &m->past[m->past_count++];
+    *p = (struct past){.removed = removed, .content = *content};
+    snprintf(p->name, sizeof p->name, "%s", name);
+    *content = (struct sc_buf){0};
+    return SC_OK;
+}
+
+static void object_free(struct object *o)
+{
+    sc_buf_deinit(&o->content);
+    sc_buf_deinit(&o->ends);
+    free(o);
+}
+
+static void drop(struct memory_store *m, const char *name, bool removed)
 {
     for (struct object **p = &m->objects; *p != NULL; p = &(*p)->next) {
         if (strcmp((*p)->name, name) != 0)
             continue;
         struct object *gone = *p;
         *p = gone->next;
-        sc_buf_deinit(&gone->content);
-        free(gone);
+        if (m->keeps_history)
+            SC_ASSERT(past_add(m, name, removed, &gone->content) == SC_OK); /* tests only */
+        object_free(gone);
         return;
     }
 }
@@ -85,7 +116,7 @@ static sc_err memory_put(struct sc_store *s, const char *name, struct sc_slice c
     const bool fires = enter(m);
     sc_err err = SC_OK;
     if (effective(m, fires)) {
-        drop(m, name);
+        drop(m, name, false);
         struct object *o = add(m, name);
         if (o != NULL) {
             sc_buf_put_bytes(&o->content, content);
@@ -132,7 +163,7 @@ static sc_err memory_remove(struct sc_store *s, const char *name, struct sc_diag
     struct memory_store *m = (struct memory_store *)s;
     const bool fires = enter(m);
     if (effective(m, fires))
-        drop(m, name);
+        drop(m, name, true);
     return leave(m, fires, SC_OK, name, diag);
 }
 
@@ -206,6 +237,7 @@ static sc_err memory_append(struct sc_store_append *a, struct sc_slice bytes, st
         err = sc_fail(diag, SC_E_IO, "%s: removed", a->name);
     else if (effective(m, fires)) {
         sc_buf_put_bytes(&o->content, bytes);
+        sc_buf_put_u64be(&o->ends, o->content.size);
         err = sc_buf_status(&o->content);
     }
     return leave(m, fires, err, a->name, diag);
@@ -231,11 +263,14 @@ static sc_err memory_root_get(struct sc_store *s, uint8_t out[static SC_STORE_RO
 {
     struct memory_store *m = (struct memory_store *)s;
     const bool fires = enter(m);
-    if (!fires && m->root.size != 0)
+    sc_err err = SC_OK;
+    if (!fires && m->root.size > SC_STORE_ROOT_SIZE_MAX) /* a test's tampering */
+        err = sc_fail(diag, SC_E_MALFORMED, "root: wrong size");
+    else if (!fires && m->root.size != 0)
         memcpy(out, m->root.ptr, m->root.size);
-    if (!fires)
+    if (!fires && err == SC_OK)
         *size_out = m->root.size;
-    return leave(m, fires, SC_OK, "root", diag);
+    return leave(m, fires, err, "root", diag);
 }
 
 static sc_err memory_root_cas(struct sc_store *s, struct sc_slice expected, struct sc_slice next, struct sc_diag *diag)
@@ -248,9 +283,11 @@ static sc_err memory_root_cas(struct sc_store *s, struct sc_slice expected, stru
         if (!fires)
             err = sc_fail(diag, SC_E_CONFLICT, "root: changed by somebody else");
     } else if (effective(m, fires)) {
+        if (m->keeps_history && m->root.size != 0)
+            err = past_add(m, "root", false, &m->root);
         sc_buf_reset(&m->root);
         sc_buf_put_bytes(&m->root, next);
-        err = sc_buf_status(&m->root);
+        err = err == SC_OK ? sc_buf_status(&m->root) : err;
     }
     return leave(m, fires, err, "root", diag);
 }
@@ -258,8 +295,13 @@ static sc_err memory_root_cas(struct sc_store *s, struct sc_slice expected, stru
 static void memory_free(struct sc_store *s)
 {
     struct memory_store *m = (struct memory_store *)s;
-    while (m->objects != NULL)
-        drop(m, m->objects->name);
+    for (struct object *o; (o = m->objects) != NULL;) {
+        m->objects = o->next;
+        object_free(o);
+    }
+    for (size_t i = 0; i < m->past_count; i++)
+        sc_buf_deinit(&m->past[i].content);
+    free(m->past);
     sc_buf_deinit(&m->root);
     pthread_mutex_destroy(&m->lock);
     free(m);
@@ -322,7 +364,18 @@ bool sc_store_memory_failed(struct sc_store *s)
     return failed;
 }
 
-static void tear(struct object *o, struct sc_prng *prng)
+/* Bytes [at, end) of o never reached the disk: what stands there instead. */
+static void lose(const struct memory_store *m, struct object *o, size_t at, size_t end, struct sc_prng *prng)
+{
+    const struct sc_buf *old = NULL;
+    const uint64_t fate = sc_prng_below(prng, 3);
+    if (fate == 2 && m->past_count != 0)
+        old = &m->past[sc_prng_below(prng, m->past_count)].content;
+    for (; at < end; at++)
+        o->content.ptr[at] = fate == 0 ? 0 : old != NULL && at < old->size ? old->ptr[at] : (uint8_t)sc_prng_u64(prng);
+}
+
+static void tear(const struct memory_store *m, struct object *o, struct sc_prng *prng)
 {
     const size_t loose = o->content.size - o->synced;
     if (sc_prng_below(prng, 2) == 0) {
@@ -332,12 +385,48 @@ static void tear(struct object *o, struct sc_prng *prng)
     for (size_t at = o->synced; at < o->content.size;) {
         const size_t sector_end = (at / SECTOR + 1) * SECTOR;
         const size_t end = sector_end < o->content.size ? sector_end : o->content.size;
-        const uint64_t fate = sc_prng_below(prng, 3); /* written, zeros, whatever was there before */
-        for (; at < end; at++) {
-            if (fate != 0)
-                o->content.ptr[at] = fate == 1 ? 0 : (uint8_t)sc_prng_u64(prng);
-        }
+        if (sc_prng_below(prng, 3) != 0)
+            lose(m, o, at, end, prng);
+        at = end;
     }
+}
+
+static void reorder(const struct memory_store *m, struct object *o, struct sc_prng *prng)
+{
+    size_t last = o->synced; /* the object's size is that of the last append that is there */
+    for (size_t i = 0, at = 0; i + 8 <= o->ends.size; i += 8) {
+        const size_t end = (size_t)sc_load_u64be(o->ends.ptr + i);
+        if (end > o->synced && end <= o->content.size) {
+            if (sc_prng_below(prng, 2) == 0)
+                last = end;
+            else
+                lose(m, o, at > o->synced ? at : o->synced, end, prng);
+        }
+        at = end;
+    }
+    o->content.size = last;
+}
+
+/* Space made ready for appends that never came: the contract allows zeros behind. */
+static void zeros_behind(struct object *o, struct sc_prng *prng)
+{
+    const size_t more = (size_t)sc_prng_below(prng, 3 * SECTOR * 8);
+    uint8_t *p = sc_buf_extend(&o->content, more);
+    SC_ASSERT(p != NULL || more == 0); /* tests only */
+    if (more != 0)
+        memset(p, 0, more);
+}
+
+/* A removal that did not reach the disk. */
+static void resurrect(struct memory_store *m, const struct past *p)
+{
+    if (find(m, p->name) != NULL)
+        return;
+    struct object *o = add(m, p->name);
+    SC_ASSERT(o != NULL);
+    sc_buf_put_bytes(&o->content, sc_buf_slice(&p->content));
+    SC_ASSERT(sc_buf_status(&o->content) == SC_OK);
+    o->synced = o->content.size;
 }
 
 void sc_store_memory_power_cycle(struct sc_store *s, enum sc_store_cut cut, struct sc_prng *prng)
@@ -349,10 +438,52 @@ void sc_store_memory_power_cycle(struct sc_store *s, enum sc_store_cut cut, stru
         if (o->content.size > o->synced && cut == SC_STORE_CUT_DROP)
             o->content.size = o->synced;
         else if (o->content.size > o->synced && cut == SC_STORE_CUT_TORN)
-            tear(o, prng);
+            tear(m, o, prng);
+        else if (o->content.size > o->synced && cut == SC_STORE_CUT_REORDER)
+            reorder(m, o, prng);
+        if (o->ends.size != 0 && (cut == SC_STORE_CUT_TORN || cut == SC_STORE_CUT_REORDER) &&
+            sc_prng_below(prng, 3) == 0)
+            zeros_behind(o, prng);
         o->synced = o->content.size;
+        sc_buf_reset(&o->ends);
+    }
+    for (size_t i = 0; i < m->past_count; i++) {
+        if (m->past[i].removed &&
+            (cut == SC_STORE_CUT_DROP || (cut == SC_STORE_CUT_REORDER && sc_prng_below(prng, 2) == 0)))
+            resurrect(m, &m->past[i]);
+        m->past[i].removed = false;
     }
     pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- history ---- */
+
+void sc_store_memory_keep_history(struct sc_store *s)
+{
+    ((struct memory_store *)s)->keeps_history = true;
+}
+
+size_t sc_store_memory_history_count(struct sc_store *s)
+{
+    return ((struct memory_store *)s)->past_count;
+}
+
+sc_err sc_store_memory_history(struct sc_store *s, size_t i, char name_out[static 65], struct sc_buf *out)
+{
+    const struct memory_store *m = (const struct memory_store *)s;
+    SC_ASSERT(i < m->past_count);
+    memcpy(name_out, m->past[i].name, sizeof m->past[i].name);
+    sc_buf_put_bytes(out, sc_buf_slice(&m->past[i].content));
+    return sc_buf_status(out);
+}
+
+size_t sc_store_memory_appends(struct sc_store *s, const char *name, size_t *ends_out, size_t max)
+{
+    const struct object *o = find((struct memory_store *)s, name);
+    const size_t count = o != NULL ? o->ends.size / 8 : 0;
+    for (size_t i = 0; i < count && i < max; i++)
+        ends_out[i] = (size_t)sc_load_u64be(o->ends.ptr + i * 8);
+    return count;
 }
 
 /* ---- tampering ---- */

@@ -49,9 +49,8 @@ static void fuzz_definition(struct sc_slice in)
 /* Entries of an index with parts in both directions. */
 static void fuzz_entry(struct sc_slice in)
 {
-    const struct sql_index ix = {.id = 5,
-                                 .part_count = 3,
-                                 .parts = {{.column = 0}, {.column = 1, .descending = true}, {.column = 2}}};
+    const struct sql_index ix = {
+        .id = 5, .part_count = 3, .parts = {{.column = 0}, {.column = 1, .descending = true}, {.column = 2}}};
     struct sc_buf key = {0};
     struct sc_buf scratch = {0};
     struct sc_sql_value v;

@@ -54,8 +54,10 @@ struct trace_step {
         char key[32];
         char value[200];
         bool is_put;
+        char upper[32]; /* a deletion of the range from key to here, if not empty */
     } writes[TRACE_WRITES_MAX];
     bool sync;
+    bool by_batch; /* not by a transaction */
 };
 void trace_step_make(uint64_t seed, unsigned i, struct trace_step *out);
 void trace_step_apply(const struct trace_step *s, struct model *m);

@@ -53,10 +53,11 @@ static void it_starts_at_zero_goes_forward_only_and_is_remembered(void **state)
     (void)state;
     assert_int_equal(sc_kvs_counter_insecure_file(path, &c, NULL), SC_OK);
     assert_int_equal(value_of(&c), 0);
-    assert_int_equal(c.advance(c.self, 0, NULL), SC_E_CONFLICT);
-    assert_int_equal(c.advance(c.self, 7, NULL), SC_OK);
-    assert_int_equal(c.advance(c.self, 7, NULL), SC_E_CONFLICT);
-    assert_int_equal(c.advance(c.self, 9, NULL), SC_OK);
+    assert_int_equal(c.advance(c.self, 0, 0, NULL), SC_E_CONFLICT);
+    assert_int_equal(c.advance(c.self, 0, 7, NULL), SC_OK);
+    assert_int_equal(c.advance(c.self, 0, 8, NULL), SC_E_CONFLICT); /* somebody who did not see the 7 */
+    assert_int_equal(c.advance(c.self, 7, 7, NULL), SC_E_CONFLICT);
+    assert_int_equal(c.advance(c.self, 7, 9, NULL), SC_OK);
     assert_int_equal(sc_kvs_counter_insecure_file(path, &other, NULL), SC_E_CONFLICT); /* in use */
     sc_kvs_counter_file_close(&c);
     assert_int_equal(sc_kvs_counter_insecure_file(path, &c, NULL), SC_OK);
@@ -72,8 +73,8 @@ static void a_torn_slot_leaves_the_value_before(void **state)
     for (unsigned slot = 0; slot < 2; slot++) {
         unlink(path);
         assert_int_equal(sc_kvs_counter_insecure_file(path, &c, NULL), SC_OK);
-        assert_int_equal(c.advance(c.self, 1, NULL), SC_OK);
-        assert_int_equal(c.advance(c.self, 2, NULL), SC_OK);
+        assert_int_equal(c.advance(c.self, 0, 1, NULL), SC_OK);
+        assert_int_equal(c.advance(c.self, 1, 2, NULL), SC_OK);
         sc_kvs_counter_file_close(&c);
         scribble((off_t)slot * 4096 + 10, 3);
         assert_int_equal(sc_kvs_counter_insecure_file(path, &c, NULL), SC_OK);

@@ -14,11 +14,11 @@ static sc_err counter_read(void *self, uint64_t *value_out, struct sc_diag *diag
     return SC_OK;
 }
 
-static sc_err counter_advance(void *self, uint64_t to, struct sc_diag *diag)
+static sc_err counter_advance(void *self, uint64_t from, uint64_t to, struct sc_diag *diag)
 {
     struct fixture *f = self;
     (void)diag;
-    if (to <= f->counter)
+    if (from != f->counter || to <= from)
         return SC_E_CONFLICT;
     f->counter = to;
     return SC_OK;

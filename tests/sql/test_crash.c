@@ -1,6 +1,6 @@
-/* Design D15: after every crash the tables are as the last commit left them, each index entry has its row and the reverse,
- * counters are right.  The store fails at a random call in the middle of a transaction, of DDL, of a commit, then loses
- * all, none or some of what was not synced.  What was acknowledged is compared with a model outside. */
+/* Design D15: after every crash the tables are as the last commit left them, each index entry has its row and the
+ * reverse, counters are right.  The store fails at a random call in the middle of a transaction, of DDL, of a commit,
+ * then loses all, none or some of what was not synced.  What was acknowledged is compared with a model outside. */
 #include "fixture.h"
 
 #include <setjmp.h>
@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#define CRASHES   500
-#define ROWS      40
-#define ACCOUNTS  8
-#define BALANCE   1000
+#define CRASHES  500
+#define ROWS     40
+#define ACCOUNTS 8
+#define BALANCE  1000
 
 struct model { /* of table r; b is -1 where there is no row */
     int b[ROWS];
@@ -54,7 +54,8 @@ static bool change_row(struct world *w, struct sc_sql_session *s, struct model *
         return try_run(s, "UPDATE r SET b = %d WHERE b = %d", (b + 1) % 10, b);
     case 2:
         m->b[a] = b;
-        return try_run(s, "INSERT INTO r VALUES(%u, %d, 'u%u', 'text %d') ON CONFLICT(a) DO UPDATE SET b = excluded.b", a, b, a, b);
+        return try_run(s, "INSERT INTO r VALUES(%u, %d, 'u%u', 'text %d') ON CONFLICT(a) DO UPDATE SET b = excluded.b",
+                       a, b, a, b);
     default:
         m->b[a] = b;
         return try_run(s, "REPLACE INTO r VALUES(%u, %d, 'u%u', 'again')", a, b, a);
@@ -135,8 +136,7 @@ static void indexes_agree_with_tables_after_every_crash(void **state)
     for (int i = 0; i < ROWS; i++)
         w.committed.b[i] = -1;
     for (; w.crashes < CRASHES; w.crashes++) {
-        sc_store_memory_fail_at(w.f->store, 1 + sc_prng_below(&w.prng, 60), false,
-                                sc_prng_below(&w.prng, 2) != 0);
+        sc_store_memory_fail_at(w.f->store, 1 + sc_prng_below(&w.prng, 60), false, sc_prng_below(&w.prng, 2) != 0);
         bool alive = true;
         for (int n = 0; alive && n < 60; n++)
             alive = sc_prng_below(&w.prng, 8) == 0 ? change_schema(&w, s) : transaction(&w, s);

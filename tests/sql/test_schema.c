@@ -1,4 +1,5 @@
-/* Indexes, constraints, triggers, views and ALTER, each against what SQLite itself says of them or PostgreSQL's states. */
+/* Indexes, constraints, triggers, views and ALTER, each against what SQLite itself says of them or PostgreSQL's states.
+ */
 #include "fixture.h"
 
 #include <setjmp.h>
@@ -48,9 +49,23 @@ static void indexes_find_what_scans_find_in_both_directions(void **state)
     run(s, "CREATE TEMP TABLE plain(a INTEGER PRIMARY KEY, b INT, c TEXT COLLATE NOCASE, d REAL)"); /* SQLite's own */
     run(s, "INSERT INTO plain SELECT * FROM t");
     static const char *const wheres[] = {
-        "b = 3",       "b IS NULL",          "b < 5",          "b >= 45",       "b > 10 AND b <= 12", "b IN (1, 2, 49, 60)",
-        "c = 'ab'",    "c = 'AB' AND b > 9", "c > 'b'",        "c <= 'AB'",     "d = 7.25",           "d > 490 AND b > 0",
-        "c = 'ab' AND b IS NULL", "b IS 3",  "b BETWEEN 3 AND 4 AND d < 100",   "c IN ('x', 'AB') AND b < 4", "b = 2.0 OR b = '3'",
+        "b = 3",
+        "b IS NULL",
+        "b < 5",
+        "b >= 45",
+        "b > 10 AND b <= 12",
+        "b IN (1, 2, 49, 60)",
+        "c = 'ab'",
+        "c = 'AB' AND b > 9",
+        "c > 'b'",
+        "c <= 'AB'",
+        "d = 7.25",
+        "d > 490 AND b > 0",
+        "c = 'ab' AND b IS NULL",
+        "b IS 3",
+        "b BETWEEN 3 AND 4 AND d < 100",
+        "c IN ('x', 'AB') AND b < 4",
+        "b = 2.0 OR b = '3'",
     };
     static const char *const orders[] = {"a", "b, a", "b DESC, a DESC", "b DESC, a", "c, b DESC, a", "d DESC"};
     for (size_t w = 0; w < sizeof wheres / sizeof wheres[0]; w++)
@@ -81,7 +96,8 @@ static void foreign_keys_hold_and_act(void **state)
 {
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
     run(s, "CREATE TABLE p(a INT, b TEXT, c INT UNIQUE, PRIMARY KEY(a, b))");
-    run(s, "CREATE TABLE cascade_(x INT, y TEXT, z INT, FOREIGN KEY(x, y) REFERENCES p ON DELETE CASCADE ON UPDATE CASCADE)");
+    run(s, "CREATE TABLE cascade_(x INT, y TEXT, z INT, FOREIGN KEY(x, y) REFERENCES p ON DELETE CASCADE ON UPDATE "
+           "CASCADE)");
     run(s, "CREATE TABLE null_(x INT REFERENCES p(c) ON DELETE SET NULL ON UPDATE SET DEFAULT)");
     run(s, "CREATE TABLE late(x INT REFERENCES p(c) DEFERRABLE INITIALLY DEFERRED)");
     run(s, "INSERT INTO p VALUES(1, 'a', 10), (2, 'b', 20), (3, 'c', 30)");
@@ -123,24 +139,36 @@ static void upserts_and_returning_tell_what_was_written(void **state)
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
     run(s, "CREATE TABLE w(id INTEGER PRIMARY KEY, word TEXT UNIQUE, n INT DEFAULT 1, note TEXT)");
     assert_string_equal(query(s, "INSERT INTO w(word) VALUES('a'), ('b') RETURNING id, word, n"), "1|a|1\n2|b|1");
-    assert_string_equal(query(s, "INSERT INTO w(word) VALUES('a'), ('c'), ('a') ON CONFLICT(word) DO UPDATE SET n = n + excluded.n, "
-                                 "note = word || '/' || excluded.word RETURNING id, n, note"),
-                        "1|2|a/a\n3|1|-\n1|3|a/a");
-    assert_string_equal(query(s, "INSERT INTO w AS old(id, word) VALUES(2, 'z') ON CONFLICT(id) DO UPDATE SET (word, n) = (excluded.word, old.n * 5) "
-                                 "WHERE old.word <> 'q' RETURNING *"), "2|z|5|-");
-    assert_string_equal(query(s, "INSERT INTO w(id, word) VALUES(2, 'y') ON CONFLICT(id) DO UPDATE SET word = 'no' WHERE n > 100 RETURNING id"), "");
+    assert_string_equal(
+        query(s, "INSERT INTO w(word) VALUES('a'), ('c'), ('a') ON CONFLICT(word) DO UPDATE SET n = n + excluded.n, "
+                 "note = word || '/' || excluded.word RETURNING id, n, note"),
+        "1|2|a/a\n3|1|-\n1|3|a/a");
+    assert_string_equal(query(s, "INSERT INTO w AS old(id, word) VALUES(2, 'z') ON CONFLICT(id) DO UPDATE SET (word, "
+                                 "n) = (excluded.word, old.n * 5) "
+                                 "WHERE old.word <> 'q' RETURNING *"),
+                        "2|z|5|-");
+    assert_string_equal(query(s, "INSERT INTO w(id, word) VALUES(2, 'y') ON CONFLICT(id) DO UPDATE SET word = 'no' "
+                                 "WHERE n > 100 RETURNING id"),
+                        "");
     run_fails(s, "INSERT INTO w(id, word) VALUES(2, 'q') ON CONFLICT(id) DO UPDATE SET word = 'a'", "23505");
-    assert_string_equal(query(s, "INSERT INTO w(word) VALUES('a'), ('new') ON CONFLICT DO NOTHING RETURNING word"), "new");
+    assert_string_equal(query(s, "INSERT INTO w(word) VALUES('a'), ('new') ON CONFLICT DO NOTHING RETURNING word"),
+                        "new");
     assert_string_equal(query(s, "INSERT INTO w SELECT 1, 'k', 1, NULL WHERE true ON CONFLICT(id) DO UPDATE SET n = 0 "
-                                 "ON CONFLICT(word) DO NOTHING RETURNING n"), "0");
+                                 "ON CONFLICT(word) DO NOTHING RETURNING n"),
+                        "0");
     SC_CLEANUP(sc_sql_stmt_freep) struct sc_sql_stmt *st = NULL;
     size_t used = 0;
     bool row = false;
-    assert_int_equal(sc_sql_prepare(s, sc_slice_str("INSERT INTO w(word, n) VALUES(?, ?) ON CONFLICT(word) DO UPDATE SET n = ? "
-                                                    "RETURNING n, ?"), &st, &used), SC_OK);
+    assert_int_equal(
+        sc_sql_prepare(s,
+                       sc_slice_str("INSERT INTO w(word, n) VALUES(?, ?) ON CONFLICT(word) DO UPDATE SET n = ? "
+                                    "RETURNING n, ?"),
+                       &st, &used),
+        SC_OK);
     assert_int_equal(sc_sql_param_count(st), 4);
     for (int i = 0; i < 2; i++) {
-        const struct sc_sql_value v[4] = {sc_sql_text(sc_slice_str("p")), sc_sql_integer(1), sc_sql_integer(2), sc_sql_integer(3)};
+        const struct sc_sql_value v[4] = {sc_sql_text(sc_slice_str("p")), sc_sql_integer(1), sc_sql_integer(2),
+                                          sc_sql_integer(3)};
         for (size_t k = 0; k < 4; k++)
             assert_int_equal(sc_sql_bind(st, k + 1, &v[k]), SC_OK);
         assert_int_equal(sc_sql_step(st, &row), SC_OK);
@@ -159,8 +187,10 @@ static void triggers_run_where_rows_are_written(void **state)
     run(s, "CREATE TABLE t(a INTEGER PRIMARY KEY, b INT)");
     run(s, "CREATE TABLE log(n INTEGER PRIMARY KEY, what TEXT DEFAULT 'nothing', at TEXT DEFAULT (upper('x')))");
     run(s, "CREATE TRIGGER ai AFTER INSERT ON t WHEN new.b > 0 BEGIN "
-           "INSERT INTO log(what) VALUES('ins ' || new.a || '=' || new.b); INSERT INTO log(what) SELECT 'also; ' || new.a; END");
-    run(s, "CREATE TRIGGER bu BEFORE UPDATE OF b ON t BEGIN SELECT CASE WHEN new.b < 0 THEN RAISE(ABORT, 'negative b') END; "
+           "INSERT INTO log(what) VALUES('ins ' || new.a || '=' || new.b); INSERT INTO log(what) SELECT 'also; ' || "
+           "new.a; END");
+    run(s, "CREATE TRIGGER bu BEFORE UPDATE OF b ON t BEGIN SELECT CASE WHEN new.b < 0 THEN RAISE(ABORT, 'negative b') "
+           "END; "
            "INSERT INTO log(what) VALUES('upd ' || old.b || '>' || new.b); END;");
     run(s, "CREATE TRIGGER ad AFTER DELETE ON t BEGIN INSERT INTO log(what) VALUES('del ' || old.a); END");
     run(s, "CREATE TRIGGER skip BEFORE INSERT ON t WHEN new.b = 13 BEGIN SELECT RAISE(IGNORE); END");
@@ -229,7 +259,8 @@ static void altering_keeps_rows_and_all_sessions_see_it_at_once(void **state)
     run(s, "DROP VIEW v");
     run(s, "CREATE TABLE copy AS SELECT a, upper(b) AS big FROM t WHERE b IS NOT NULL");
     assert_string_equal(query(s, "SELECT * FROM copy"), "1|X\n2|Y");
-    run(s, "CREATE TABLE auto(id INTEGER PRIMARY KEY AUTOINCREMENT, x); INSERT INTO auto(x) VALUES(1), (2); DELETE FROM auto");
+    run(s, "CREATE TABLE auto(id INTEGER PRIMARY KEY AUTOINCREMENT, x); INSERT INTO auto(x) VALUES(1), (2); DELETE "
+           "FROM auto");
     run(s, "INSERT INTO auto(x) VALUES(3)");
     assert_string_equal(query(s, "SELECT * FROM auto"), "3|3");
     run(s, "ANALYZE");
@@ -244,7 +275,8 @@ static void a_large_index_is_built_beside_writers_and_counts_stay_exact(void **s
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(f);
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *other = session_new(f);
     run(s, "CREATE TABLE t(a INTEGER PRIMARY KEY, b INT)");
-    run(s, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) INSERT INTO t SELECT i, i % 1000 FROM n");
+    run(s, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) INSERT INTO t SELECT i, i "
+           "% 1000 FROM n");
     run(other, "BEGIN");
     run(other, "INSERT INTO t VALUES(-1, 5)");
     run(s, "CREATE INDEX i ON t(b)");
@@ -321,11 +353,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(checks_uniques_and_generated_columns_hold, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(indexes_find_what_scans_find_in_both_directions, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(indexes_find_what_scans_find_in_both_directions, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(foreign_keys_hold_and_act, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(upserts_and_returning_tell_what_was_written, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(triggers_run_where_rows_are_written, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(altering_keeps_rows_and_all_sessions_see_it_at_once, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(altering_keeps_rows_and_all_sessions_see_it_at_once, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_large_index_is_built_beside_writers_and_counts_stay_exact, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(serialisable_transactions_refuse_write_skew, fixture_setup, fixture_teardown),

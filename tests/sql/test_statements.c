@@ -69,7 +69,8 @@ static void columns_left_out_get_their_defaults(void **state)
     run(s, "INSERT INTO d DEFAULT VALUES");
     assert_string_equal(query(s, "SELECT * FROM d"),
                         "1|-5|1r|it's|x'00ff'|-\n2|-5|1r|a|x'00ff'|-\n3|-|1r|it's|x'00ff'|-\n4|-5|1r|it's|x'00ff'|-");
-    run(s, "CREATE TABLE e(a INTEGER PRIMARY KEY, b TEXT DEFAULT CURRENT_TIMESTAMP, c DEFAULT (abs(random()) % 5 + 10))");
+    run(s,
+        "CREATE TABLE e(a INTEGER PRIMARY KEY, b TEXT DEFAULT CURRENT_TIMESTAMP, c DEFAULT (abs(random()) % 5 + 10))");
     run(s, "INSERT INTO e(a) VALUES(1), (2)");
     run(s, "INSERT INTO e(a, c) SELECT 3, 0");
     assert_string_equal(query(s, "SELECT a, length(b), c BETWEEN 10 AND 14 FROM e"), "1|19|1\n2|19|1\n3|19|0");
@@ -125,10 +126,7 @@ static void what_is_not_honoured_is_refused(void **state)
 {
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
     static const char *const unsupported[] = {
-        "CREATE TABLE x(a UNIQUE ON CONFLICT IGNORE)",
-        "EXPLAIN SELECT 1",
-        "PRAGMA table_list",
-        "ATTACH '/tmp/x' AS y",
+        "CREATE TABLE x(a UNIQUE ON CONFLICT IGNORE)", "EXPLAIN SELECT 1", "PRAGMA table_list", "ATTACH '/tmp/x' AS y",
         "CREATE VIRTUAL TABLE x USING fts5(a)",
     };
     for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
