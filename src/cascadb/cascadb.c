@@ -90,6 +90,19 @@ static sc_err volume_open(struct cascadb *c, const struct sc_identity *id, struc
     return sc_context(diag, sc_kvs_open(&opt, &c->kvs, diag), "volume %s", volume);
 }
 
+/* The file of users lies in the identity's directory, where secrets come to; NULL: none is configured. */
+static sc_err users_find(struct sc_identity *id, const char **path_out, struct sc_diag *diag)
+{
+    const char *name = NULL;
+    SC_TRY(sc_json_opt_str(sc_identity_config(id), "users", &name, diag));
+    if (name == NULL)
+        return SC_OK;
+    if (strchr(name, '/') != NULL)
+        return sc_fail(diag, SC_E_MALFORMED,
+                       "config.json: \"users\" names a file of the identity, without a directory");
+    return sc_identity_file(id, name, path_out);
+}
+
 static sc_err server_start(struct cascadb *c, struct sc_service *s, struct sc_diag *diag)
 {
     const struct sc_identity *id = sc_service_identity(s);
@@ -99,18 +112,27 @@ static sc_err server_start(struct cascadb *c, struct sc_service *s, struct sc_di
     int64_t idle_s = 0;
     int64_t statement_s = 0;
     int64_t heap = SQL_HEAP_DEFAULT;
+    const char *unix_path = NULL;
+    const char *users = NULL;
     SC_TRY(sc_identity_endpoint(id, "listen", &listen, diag));
     SC_TRY(sc_json_opt_int(config, "connections_max", 1, 10000, &connections, diag));
     SC_TRY(sc_json_opt_int(config, "idle_seconds_max", 0, 86400 * 7, &idle_s, diag));
     SC_TRY(sc_json_opt_int(config, "statement_seconds_max", 0, 86400 * 7, &statement_s, diag));
     SC_TRY(sc_json_opt_int(config, "sql_heap_bytes", 16 << 20, (int64_t)1 << 40, &heap, diag));
+    SC_TRY(sc_json_opt_str(config, "insecure_unix_socket", &unix_path, diag));
+    SC_TRY(users_find(sc_service_identity(s), &users, diag));
     sc_sql_heap_limit_set(heap);
+    if (unix_path != NULL)
+        sc_log(SC_LOG_WARN, "rows go over a Unix socket in the clear: INSECURE, the host can read them path=%s",
+               unix_path);
     const struct pg_server_options opt = {
         .host = listen.host,
         .port = listen.port,
+        .unix_path = unix_path,
         .tls = sc_service_tls(s),
         .db = c->db,
         .rights = json_object_get(config, "rights"),
+        .users_path = users,
         .metrics = sc_service_metrics(s),
         .connections_max = (size_t)connections,
         .idle_ms_max = idle_s != 0 ? (int)(idle_s * 1000) : -1,
@@ -162,10 +184,12 @@ static void stop(void *state)
 
 static const struct sc_service_definition definition = {
     .name = "securecloud-cascadb",
-    .summary =
-        "CascaDB: SQL over the Secure KVS, for PostgreSQL clients (protocol 3 over TLS 1.3 with client certificates).",
+    .summary = "CascaDB: SQL over the Secure KVS, for PostgreSQL clients (protocol 3 over TLS 1.3; client certificates "
+               "or passwords).",
     .config = "  listen     {\"host\", \"port\"}: PostgreSQL protocol\n"
               "  rights     {\"spiffe://securecloud.local/mdc\": \"write\", ...: \"read\"}\n"
+              "  users      file of users with passwords, in DIR (see securecloud-cascadb-user)\n"
+              "  insecure_unix_socket   path of a Unix socket (rows pass in the clear)\n"
               "  volume     directory of the encrypted volume\n"
               "  counter    file of the volume's counter (insecure: see docs/services/cascadb.md)\n"
               "  connections_max (64), idle_seconds_max (0: no limit), statement_seconds_max (0: no limit)\n"

@@ -39,6 +39,8 @@ struct pg_portal {
 
 struct pg_connection {
     const struct pg_connection_options *opt;
+    struct pg_principal who;  /* once logged in */
+    int64_t startup_until_us; /* of the monotonic clock */
     struct sc_sql_session *session;
     struct sc_buf in;
     size_t in_used;  /* bytes of `in` behind us */
@@ -61,6 +63,8 @@ struct pg_connection {
 /* ---- connection.c ---- */
 /* The next message; it borrows from c->in until the next call. */
 sc_err pg_read_message(struct pg_connection *c, int timeout_ms, struct pg_frame *out) SC_MUST_CHECK;
+/* As above before the client is known: short messages only, and by the end of the startup's time. */
+sc_err pg_read_login(struct pg_connection *c, struct pg_frame *out) SC_MUST_CHECK;
 sc_err pg_flush(struct pg_connection *c) SC_MUST_CHECK;
 sc_err pg_flush_if_full(struct pg_connection *c) SC_MUST_CHECK;
 /* Ends the connection: tells the client and returns code. */
@@ -73,6 +77,10 @@ void pg_notice_send(struct pg_connection *c, const char *sqlstate, const char *f
 bool pg_stopping(const struct pg_connection *c);
 /* Is the open transaction broken, so that only its end is allowed?  Fills the error. */
 sc_err pg_check_transaction(struct pg_connection *c, enum sql_kind kind) SC_MUST_CHECK;
+
+/* ---- login.c: who is it? ---- */
+/* Asks for a password (SCRAM) and fills c->who. */
+sc_err pg_login(struct pg_connection *c, struct sc_slice user) SC_MUST_CHECK;
 
 /* ---- portal.c: running one statement and sending what comes of it ---- */
 /* Space for the longest CommandComplete tag. */

@@ -54,7 +54,7 @@ void pg_settings_send(struct pg_connection *c)
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (settings[i].reported)
             pg_put_parameter(&c->out, settings[i].name, value_of(c, &settings[i]));
-    pg_put_parameter(&c->out, "session_authorization", c->opt->user);
+    pg_put_parameter(&c->out, "session_authorization", c->who.name);
 }
 
 /* The name that SET or SHOW is about; *lx is behind it.  "" when there is none. */
@@ -139,7 +139,12 @@ sc_err pg_show_find(struct pg_connection *c, struct sc_slice text, const char **
     name_of(&lx, name);
     if (strcasecmp(name, "transaction_read_only") == 0) {
         *name_out = "transaction_read_only";
-        *value_out = c->opt->read_only ? "on" : "off";
+        *value_out = c->who.read_only ? "on" : "off";
+        return SC_OK;
+    }
+    if (strcasecmp(name, "session_authorization") == 0) {
+        *name_out = "session_authorization";
+        *value_out = c->who.name;
         return SC_OK;
     }
     const struct setting *s = setting_find(name);
