@@ -108,6 +108,7 @@ static sc_err server_start(struct cascadb *c, struct sc_service *s, struct sc_di
     const struct sc_identity *id = sc_service_identity(s);
     const json_t *config = sc_identity_config(id);
     struct sc_endpoint listen;
+    struct sc_endpoint https = {.host = ""};
     int64_t connections = CONNECTIONS_DEFAULT;
     int64_t idle_s = 0;
     int64_t statement_s = 0;
@@ -119,6 +120,8 @@ static sc_err server_start(struct cascadb *c, struct sc_service *s, struct sc_di
     SC_TRY(sc_json_opt_int(config, "idle_seconds_max", 0, 86400 * 7, &idle_s, diag));
     SC_TRY(sc_json_opt_int(config, "statement_seconds_max", 0, 86400 * 7, &statement_s, diag));
     SC_TRY(sc_json_opt_int(config, "sql_heap_bytes", 16 << 20, (int64_t)1 << 40, &heap, diag));
+    if (json_object_get(config, "https") != NULL)
+        SC_TRY(sc_identity_endpoint(id, "https", &https, diag));
     SC_TRY(sc_json_opt_str(config, "insecure_unix_socket", &unix_path, diag));
     SC_TRY(users_find(sc_service_identity(s), &users, diag));
     sc_sql_heap_limit_set(heap);
@@ -128,6 +131,8 @@ static sc_err server_start(struct cascadb *c, struct sc_service *s, struct sc_di
     const struct pg_server_options opt = {
         .host = listen.host,
         .port = listen.port,
+        .https_host = https.host[0] != '\0' ? https.host : NULL,
+        .https_port = https.port,
         .unix_path = unix_path,
         .tls = sc_service_tls(s),
         .db = c->db,
@@ -187,6 +192,7 @@ static const struct sc_service_definition definition = {
     .summary = "CascaDB: SQL over the Secure KVS, for PostgreSQL clients (protocol 3 over TLS 1.3; client certificates "
                "or passwords).",
     .config = "  listen     {\"host\", \"port\"}: PostgreSQL protocol\n"
+              "  https      {\"host\", \"port\"}: POST /sql (optional)\n"
               "  rights     {\"spiffe://securecloud.local/mdc\": \"write\", ...: \"read\"}\n"
               "  users      file of users with passwords, in DIR (see securecloud-cascadb-user)\n"
               "  insecure_unix_socket   path of a Unix socket (rows pass in the clear)\n"

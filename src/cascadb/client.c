@@ -1,4 +1,5 @@
 /* One client's thread: what comes before the protocol proper, and who is let in. */
+#include "cascadb/http.h"
 #include "cascadb/message.h"
 #include "cascadb/server_internal.h"
 #include "crypto/crypto.h"
@@ -150,9 +151,9 @@ static void refuse(struct client *c, const struct pg_stream *stream, const char 
         sc_ignore(stream->write(stream->self, sc_buf_slice(&out), WRITE_MS_MAX, &diag)); /* it is gone anyway */
 }
 
-/* principal NULL: the client has to log in. */
-static void serve_pg(struct client *c, const struct pg_stream *stream, const struct pg_principal *principal,
-                     struct sc_slice end_point)
+/* principal NULL: the client has to log in, where auth is not NULL. */
+static void serve_client(struct client *c, const struct pg_stream *stream, const struct pg_principal *principal,
+                         const struct pg_auth *auth, struct sc_slice end_point)
 {
     struct pg_server *s = c->server;
     struct sc_diag diag = {0};
@@ -161,7 +162,7 @@ static void serve_pg(struct client *c, const struct pg_stream *stream, const str
         .stream = *stream,
         .db = s->opt.db,
         .principal = principal,
-        .auth = s->auth,
+        .auth = auth,
         .end_point = end_point,
         .process = c->process,
         .key = c->key,
@@ -178,7 +179,8 @@ static void serve_pg(struct client *c, const struct pg_stream *stream, const str
     sc_metric_add(s->connections, 1);
     sc_metric_add(s->connections_total, 1);
     sc_log(SC_LOG_DEBUG, "connection opened peer=%s", peer);
-    const sc_err err = pg_connection_run(&opt, &diag);
+    const sc_err err =
+        c->transport == OVER_HTTPS ? pg_http_run(&opt, c->refused, &diag) : pg_connection_run(&opt, &diag);
     sc_metric_add(s->connections, -1);
     if (err != SC_OK && !atomic_load(&s->stopping)) {
         pthread_mutex_lock(&s->lock);
@@ -186,6 +188,18 @@ static void serve_pg(struct client *c, const struct pg_stream *stream, const str
                        sc_diag_text(&diag, err));
         pthread_mutex_unlock(&s->lock);
     }
+}
+
+/* A certificate decides alone: one without a right is answered with 401 whatever password comes with the requests. */
+static void serve_https(struct client *c, struct sc_tls_stream *tls)
+{
+    const struct pg_stream stream = {tls_read, tls_write, tls};
+    const char *peer = sc_tls_stream_peer(tls);
+    struct pg_principal who;
+    const bool certified = peer[0] != '\0' && pg_auth_certificate(c->server->auth, peer, &who) == SC_OK;
+    if (peer[0] != '\0' && !certified)
+        log_refused(c->server, peer, "no right to use this database");
+    serve_client(c, &stream, certified ? &who : NULL, peer[0] == '\0' ? c->server->auth : NULL, SC_SLICE_EMPTY);
 }
 
 static void serve_tls(struct client *c, struct sc_tls_stream *tls)
@@ -197,6 +211,10 @@ static void serve_tls(struct client *c, struct sc_tls_stream *tls)
     struct pg_principal who;
     uint8_t end_point[SC_TLS_END_POINT_SIZE_MAX];
     size_t end_point_size = 0;
+    if (c->transport == OVER_HTTPS) {
+        serve_https(c, tls);
+        return;
+    }
     if (certified && pg_auth_certificate(s->auth, peer, &who) != SC_OK) {
         char why[400];
         snprintf(why, sizeof why, "\"%s\" has no right to use this database", peer);
@@ -209,7 +227,7 @@ static void serve_tls(struct client *c, struct sc_tls_stream *tls)
     }
     if (sc_tls_stream_end_point(tls, end_point, &end_point_size) != SC_OK)
         end_point_size = 0; /* no hash to bind to: SCRAM without PLUS */
-    serve_pg(c, &stream, certified ? &who : NULL, sc_slice_of(end_point, end_point_size));
+    serve_client(c, &stream, certified ? &who : NULL, s->auth, sc_slice_of(end_point, end_point_size));
 }
 
 static void serve_unix(struct client *c)
@@ -218,7 +236,7 @@ static void serve_unix(struct client *c)
     if (c->refused)
         refuse(c, &stream, "unix", "53300", "too many connections");
     else
-        serve_pg(c, &stream, NULL, SC_SLICE_EMPTY);
+        serve_client(c, &stream, NULL, c->server->auth, SC_SLICE_EMPTY);
 }
 
 /* The packets before TLS.  true: go on with the TLS handshake. */
@@ -288,7 +306,7 @@ void *client_thread(void *arg)
     struct sc_tls_stream *tls = NULL;
     if (c->transport == OVER_UNIX) {
         serve_unix(c);
-    } else if (negotiate(c)) {
+    } else if (c->transport == OVER_HTTPS || negotiate(c)) {
         tls = tls_accept(c);
         if (tls != NULL)
             serve_tls(c, tls);

@@ -24,7 +24,7 @@ struct pg_connection_options {
     struct pg_stream stream;
     struct sc_sql_db *db;             /* borrowed */
     const struct pg_principal *principal; /* whom the certificate names, borrowed; NULL: a password login is demanded */
-    const struct pg_auth *auth;       /* judges that; borrowed */
+    const struct pg_auth *auth;       /* judges that; borrowed; NULL (HTTP only): nobody may log in */
     struct sc_slice end_point;        /* tls-server-end-point of the channel; empty: no channel binding */
     uint32_t process, key;            /* for CancelRequest */
     const struct pg_metrics *metrics; /* borrowed */

@@ -26,7 +26,7 @@ static uint32_t oid_of_name(const char *name)
     return PG_OID_TEXT;
 }
 
-static uint32_t column_oid(const struct sc_sql_stmt *st, size_t i, bool have_row)
+uint32_t pg_column_oid(const struct sc_sql_stmt *st, size_t i, bool have_row)
 {
     uint32_t oid = pg_oid_of_declared(sc_sql_column_type(st, i));
     if (oid == PG_OID_NONE && have_row) {
@@ -46,7 +46,7 @@ static sc_err columns_know(struct pg_connection *c, struct pg_portal *p, bool ha
         return pg_fail(&c->error, SC_E_NOMEM, "53200", "out of memory");
     p->column_count = count;
     for (size_t i = 0; i < count; i++)
-        p->column_oids[i] = column_oid(p->stmt, i, have_row);
+        p->column_oids[i] = pg_column_oid(p->stmt, i, have_row);
     return SC_OK;
 }
 
@@ -57,7 +57,7 @@ sc_err pg_portal_types_static(struct pg_portal *p)
     if (p->column_oids == NULL)
         return SC_E_NOMEM;
     for (size_t i = 0; i < p->column_count; i++)
-        p->column_oids[i] = column_oid(p->stmt, i, false);
+        p->column_oids[i] = pg_column_oid(p->stmt, i, false);
     return SC_OK;
 }
 
@@ -166,7 +166,7 @@ sc_err pg_statement_describe(struct pg_connection *c, struct pg_statement *s)
     at = pg_begin(&c->out, 'T');
     sc_buf_put_u16be(&c->out, (uint16_t)count);
     for (size_t i = 0; i < count; i++)
-        put_column(&c->out, sc_sql_column_name(s->stmt, i), column_oid(s->stmt, i, false), 0);
+        put_column(&c->out, sc_sql_column_name(s->stmt, i), pg_column_oid(s->stmt, i, false), 0);
     pg_end(&c->out, at);
     return SC_OK;
 }

@@ -149,6 +149,8 @@ static sc_err listen_all(struct pg_server *s, struct sc_diag *diag)
     if (s->wake_fd < 0)
         return sc_fail_errno(diag, SC_E_IO, "eventfd");
     SC_TRY(listen_tcp(s, s->opt.host, s->opt.port, OVER_TLS, diag));
+    if (s->opt.https_host != NULL)
+        SC_TRY(listen_tcp(s, s->opt.https_host, s->opt.https_port, OVER_HTTPS, diag));
     if (s->opt.unix_path == NULL)
         return SC_OK;
     if (!pg_auth_has_users(s->auth))

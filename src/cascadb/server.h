@@ -1,4 +1,4 @@
-/* cascadb/server.h - CascaDB's server: PostgreSQL's protocol over TLS, and over a Unix socket where that is wanted.
+/* cascadb/server.h - CascaDB's server: PostgreSQL's protocol over TLS, HTTPS, and a Unix socket where that is wanted.
  * One thread a connection.  Who may connect is told by the SPIFFE ID of the client's certificate, or by user and
  * password (SCRAM). */
 #ifndef SC_CASCADB_SERVER_H
@@ -12,6 +12,8 @@
 struct pg_server_options {
     const char *host;          /* numeric address */
     uint16_t port;             /* 0: any free one */
+    const char *https_host;    /* POST /sql; NULL: not served */
+    uint16_t https_port;
     const char *unix_path;     /* NULL: no Unix socket */
     const struct sc_tls *tls;  /* these are borrowed and must outlive the server */
     struct sc_sql_db *db;
@@ -24,7 +26,7 @@ struct pg_server_options {
 };
 struct pg_server;
 sc_err pg_server_start(const struct pg_server_options *opt, struct pg_server **out, struct sc_diag *diag) SC_MUST_CHECK;
-uint16_t pg_server_port(const struct pg_server *s);
+uint16_t pg_server_port(const struct pg_server *s); /* of PostgreSQL's protocol */
 /* Ends all connections, telling their clients, and frees s; takes up to 4.5 s.  false: a connection did not end in time;
  * s and what it borrows are then still in use. */
 bool pg_server_stop(struct pg_server *s);

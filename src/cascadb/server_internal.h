@@ -13,7 +13,7 @@
 #define WRITE_MS_MAX       30000
 #define LISTENER_COUNT_MAX 3
 
-enum transport { OVER_TLS, OVER_UNIX };
+enum transport { OVER_TLS, OVER_UNIX, OVER_HTTPS };
 struct listener {
     int fd; /* -1: none */
     enum transport transport;

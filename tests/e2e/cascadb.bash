@@ -34,7 +34,7 @@ PY
         printf 'password of %s\n' "$3" | securecloud-cascadb-user --file "$DB_DIR/cascadb/users.json" --right "$4" "$3"
     done
     cat > "$DB_DIR/cascadb/config.json" <<JSON
-{"http": {"host": "127.0.0.1", "port": $HTTP_PORT}, "listen": {"host": "127.0.0.1", "port": $DB_PORT},
+{"http": {"host": "127.0.0.1", "port": $HTTP_PORT}, "listen": {"host": "127.0.0.1", "port": $DB_PORT}, "https": {"host": "127.0.0.1", "port": $HTTPS_PORT},
  "rights": {"spiffe://securecloud.local/mdc": "write", "spiffe://securecloud.local/auditor": "read"},
  "users": "users.json", "insecure_unix_socket": "$DB_DIR/socket/.s.PGSQL.$DB_PORT",
  "volume": "$DB_DIR/volume", "counter": "$DB_DIR/counter"$2}
@@ -71,6 +71,15 @@ as() {
 by() {
     echo "host=localhost hostaddr=127.0.0.1 port=$DB_PORT dbname=securecloud user=$1 password='${2:-password of $1}'" \
          "sslmode=verify-full sslrootcert=$DB_DIR/ca.pem sslcert=/nowhere sslkey=/nowhere"
+}
+
+# post BODY curl's arguments: to /sql with mdc's certificate, unless they say otherwise (-u, --cert)
+post() {
+    local body=$1
+    shift
+    case " $* " in *" -u "* | *" --cert "* | *" --anonymous "*) ;; *) set -- "$@" --cert "$DB_DIR/mdc/cert.pem" --key "$DB_DIR/mdc/key.pem" ;; esac
+    [ "${1:-}" != --anonymous ] || shift
+    curl -sS --cacert "$DB_DIR/ca.pem" -H "Content-Type: application/json" --data-binary "$body" "$@" "https://localhost:$HTTPS_PORT/sql"
 }
 
 sql() { # CONNECTION psql's arguments
