@@ -167,6 +167,8 @@ static void serve_client(struct client *c, const struct pg_stream *stream, const
         .process = c->process,
         .key = c->key,
         .metrics = &s->counters,
+        .journal = s->opt.journal,
+        .result_size_max = s->opt.result_size_max,
         .stopping = &s->stopping,
         .startup_ms_max = STARTUP_MS_MAX,
         .idle_ms_max = s->opt.idle_ms_max,

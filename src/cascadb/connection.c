@@ -194,6 +194,19 @@ sc_err pg_check_transaction(struct pg_connection *c, enum sql_kind kind)
                    "current transaction is aborted, commands ignored until end of transaction block");
 }
 
+void pg_note(struct pg_connection *c, struct sc_slice statement, int64_t begun_us, int64_t rows, sc_err err)
+{
+    if (c->opt->journal == NULL)
+        return;
+    pg_journal_note(c->opt->journal, &(struct pg_event){.who = c->who.name,
+                                                        .statement = statement,
+                                                        .sqlstate = err == SC_OK ? "00000"
+                                                                    : c->fatal   ? "08006"
+                                                                                 : c->error.sqlstate,
+                                                        .rows = rows,
+                                                        .duration_us = sc_mono_us(&sc_clock_system) - begun_us});
+}
+
 /* ---- the end of a transaction outside BEGIN..COMMIT, and ReadyForQuery ---- */
 static sc_err settle(struct pg_connection *c, bool commit)
 {
@@ -221,9 +234,13 @@ static sc_err simple_statement(struct pg_connection *c, struct sc_slice text, ch
         pg_put_command(&c->out, tag);
     tag[0] = '\0';
     SC_TRY(pg_check_transaction(c, sql_kind_of(text)));
+    const int64_t begun_us = sc_mono_us(&sc_clock_system);
     sc_err err = sc_sql_prepare(c->session, text, &p.own, &used);
-    if (err != SC_OK)
-        return pg_session_failed(c, err);
+    if (err != SC_OK) {
+        err = pg_session_failed(c, err);
+        pg_note(c, text, begun_us, 0, err);
+        return err;
+    }
     p.stmt = p.own;
     if (sc_sql_param_count(p.stmt) != 0)
         err = pg_fail(&c->error, SC_E_USAGE, "42P02", "there is no parameter $1 in a simple query");

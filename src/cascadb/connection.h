@@ -4,6 +4,7 @@
 #define SC_CASCADB_CONNECTION_H
 
 #include "cascadb/auth.h"
+#include "cascadb/journal.h"
 #include "service/metrics.h"
 #include "sql/sql.h"
 
@@ -28,6 +29,8 @@ struct pg_connection_options {
     struct sc_slice end_point;        /* tls-server-end-point of the channel; empty: no channel binding */
     uint32_t process, key;            /* for CancelRequest */
     const struct pg_metrics *metrics; /* borrowed */
+    struct pg_journal *journal;       /* borrowed; NULL: none is kept */
+    uint64_t result_size_max;         /* bytes of rows a statement may send; 0: no limit */
     const _Atomic bool *stopping;     /* the server ends: so does this connection, after the statement in hand */
     int startup_ms_max;               /* for all up to the end of the login */
     int idle_ms_max;                  /* < 0: no limit */

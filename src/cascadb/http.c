@@ -235,7 +235,7 @@ static sc_err sql_answer(struct http *h)
     if (session_open(h) != SC_OK)
         return status_answer(h, 503);
     h->answer.content_type = ndjson ? "application/x-ndjson" : "application/json";
-    SC_TRY(http_sql_run(&h->answer, h->session, sc_http_reader_body(h->reader), ndjson, &status));
+    SC_TRY(http_sql_run(&h->answer, h->session, h->who.name, sc_http_reader_body(h->reader), ndjson, &status));
     return http_answer_end(&h->answer, status, "");
 }
 

@@ -20,7 +20,6 @@ void http_answer_drop(struct http_answer *a)
 {
     SC_ASSERT(!a->head_sent);
     sc_buf_reset(&a->body);
-    a->size = 0;
 }
 
 static sc_err write_out(struct http_answer *a, struct sc_slice bytes)
@@ -102,6 +101,7 @@ static sc_err piece_send(struct http_answer *a, bool last)
         sc_buf_put_str(&out, "\r\n");
     if (last && !a->is_1_0)
         sc_buf_put_str(&out, "0\r\n\r\n");
+    a->size += a->body.size;
     sc_buf_reset(&a->body);
     SC_TRY(sc_buf_status(&out));
     return write_out(a, sc_buf_slice(&out));

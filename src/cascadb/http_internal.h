@@ -23,7 +23,7 @@ struct http_answer {
     bool accepts_gzip, is_1_0, keep_alive;
     bool head_sent, failed;  /* failed: the client is gone */
     const char *content_type;
-    uint64_t size;           /* of the body before compression */
+    uint64_t size;           /* of what has left body, before compression */
 };
 /* ---- http_answer.c ---- */
 void http_answer_init(struct http_answer *a, const struct pg_connection_options *opt, struct sc_diag *diag);
@@ -37,7 +37,7 @@ void http_answer_drop(struct http_answer *a);
 
 /* ---- http_sql.c ---- */
 /* Runs the request's statements as one transaction; *status_out as http_answer_end() wants it. */
-sc_err http_sql_run(struct http_answer *a, struct sc_sql_session *session, struct sc_slice request, bool ndjson,
+sc_err http_sql_run(struct http_answer *a, struct sc_sql_session *session, const char *who, struct sc_slice request, bool ndjson,
                     int *status_out) SC_MUST_CHECK;
 void http_put_error(struct sc_buf *out, const struct sc_sql_error *e, int statement); /* -1: of none */
 int http_status_of(const char *sqlstate);

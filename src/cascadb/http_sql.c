@@ -1,5 +1,6 @@
 /* The statements of one HTTP request: read from JSON, run as one transaction, answered in JSON or, a line a row,
  * NDJSON. */
+#include "base/clock.h"
 #include "cascadb/http_internal.h"
 #include "cascadb/json_text.h"
 #include "cascadb/message.h"
@@ -12,6 +13,7 @@
 struct run {
     struct http_answer *a;
     struct sc_sql_session *session;
+    const char *who;
     bool ndjson;
     size_t index;                /* of the statement in hand */
     bool object_open, rows_open; /* of its result, in JSON */
@@ -159,6 +161,10 @@ static void put_row(struct run *r, const struct sc_sql_stmt *st, const uint32_t 
 
 static sc_err flow(struct run *r)
 {
+    const uint64_t size_max = r->a->opt->result_size_max;
+    if (size_max != 0 && r->a->size + r->a->body.size > size_max)
+        return pg_fail(&r->error, SC_E_LIMIT, "54000", "the result is larger than %llu bytes",
+                       (unsigned long long)size_max);
     const size_t before = r->a->body.size;
     const sc_err err = http_answer_flow(r->a);
     if (err == SC_E_LIMIT && before != 0)
@@ -246,17 +252,13 @@ static void put_end(struct run *r, const struct sc_sql_stmt *st, uint64_t rows)
         sc_metric_add(r->a->opt->metrics->rows_in, changes);
 }
 
-static sc_err statement_run(struct run *r, const json_t *item)
+static sc_err text_run(struct run *r, struct sc_slice text, const json_t *params, int64_t *rows_out)
 {
     SC_CLEANUP(sc_sql_stmt_freep) struct sc_sql_stmt *st = NULL;
-    const json_t *statement = json_object_get(item, "statement");
-    const json_t *params = json_object_get(item, "parameters");
     uint64_t rows = 0;
     size_t used = 0;
-    if (!json_is_string(statement) || (params != NULL && !json_is_array(params)))
-        return pg_fail(&r->error, SC_E_USAGE, "22023",
-                       "a statement is {\"statement\": \"...\", \"parameters\": [...]}");
-    const struct sc_slice text = sc_slice_of(json_string_value(statement), json_string_length(statement));
+    if (!pg_journal_ready(r->a->opt->journal))
+        return pg_fail(&r->error, SC_E_IO, "58030", "the audit log cannot be written: no statement is run");
     SC_TRY(kind_check(r, sql_kind_of(text)));
     sc_metric_add(r->a->opt->metrics->statements, 1);
     const sc_err err = sc_sql_prepare(r->session, text, &st, &used);
@@ -270,7 +272,27 @@ static sc_err statement_run(struct run *r, const json_t *item)
     r->object_open = !r->ndjson;
     SC_TRY(rows_run(r, st, &rows));
     put_end(r, st, rows);
+    *rows_out = sc_sql_stmt_read_only(st) ? (int64_t)rows : sc_sql_changes(st);
     return flow(r);
+}
+
+static sc_err statement_run(struct run *r, const json_t *item)
+{
+    const json_t *statement = json_object_get(item, "statement");
+    const json_t *params = json_object_get(item, "parameters");
+    const int64_t begun_us = sc_mono_us(&sc_clock_system);
+    int64_t rows = 0;
+    if (!json_is_string(statement) || (params != NULL && !json_is_array(params)))
+        return pg_fail(&r->error, SC_E_USAGE, "22023",
+                       "a statement is {\"statement\": \"...\", \"parameters\": [...]}");
+    const struct sc_slice text = sc_slice_of(json_string_value(statement), json_string_length(statement));
+    const sc_err err = text_run(r, text, params, &rows);
+    pg_journal_note(r->a->opt->journal, &(struct pg_event){.who = r->who,
+                                                           .statement = text,
+                                                           .sqlstate = err == SC_OK ? "00000" : r->error.sqlstate,
+                                                           .rows = rows,
+                                                           .duration_us = sc_mono_us(&sc_clock_system) - begun_us});
+    return err;
 }
 
 static sc_err statements_run(struct run *r, const json_t *request)
@@ -317,10 +339,10 @@ static sc_err request_run(struct run *r, struct sc_slice text)
     return err;
 }
 
-sc_err http_sql_run(struct http_answer *a, struct sc_sql_session *session, struct sc_slice request, bool ndjson,
-                    int *status_out)
+sc_err http_sql_run(struct http_answer *a, struct sc_sql_session *session, const char *who, struct sc_slice request,
+                    bool ndjson, int *status_out)
 {
-    struct run r = {.a = a, .session = session, .ndjson = ndjson};
+    struct run r = {.a = a, .session = session, .who = who, .ndjson = ndjson};
     const sc_err err = request_run(&r, request);
     sc_buf_deinit(&r.scratch);
     if (a->failed)

@@ -35,6 +35,7 @@ struct pg_portal {
     size_t column_count;
     bool begun, row_ready, done;
     uint64_t row_count;     /* sent so far */
+    uint64_t size;          /* bytes of them */
 };
 
 struct pg_connection {
@@ -75,6 +76,8 @@ sc_err pg_session_failed(struct pg_connection *c, sc_err err);
 void pg_report(struct pg_connection *c, struct sc_slice query, size_t offset);
 void pg_notice_send(struct pg_connection *c, const char *sqlstate, const char *fmt, ...) SC_PRINTF(3, 4);
 bool pg_stopping(const struct pg_connection *c);
+/* For the journal: a statement that ran, or (duration 0) did not get that far; err tells whether c->error says why not. */
+void pg_note(struct pg_connection *c, struct sc_slice statement, int64_t begun_us, int64_t rows, sc_err err);
 /* Is the open transaction broken, so that only its end is allowed?  Fills the error. */
 sc_err pg_check_transaction(struct pg_connection *c, enum sql_kind kind) SC_MUST_CHECK;
 

@@ -9,6 +9,7 @@
 #include "service/metrics.h"
 #include "sql/sql.h"
 
+struct pg_journal;
 struct pg_server_options {
     const char *host;          /* numeric address */
     uint16_t port;             /* 0: any free one */
@@ -20,9 +21,11 @@ struct pg_server_options {
     const json_t *rights;      /* {"spiffe://...": "read" | "write"} */
     const char *users_path;    /* file of users with passwords (see auth.h); NULL: certificates only */
     struct sc_metrics *metrics;
+    struct pg_journal *journal; /* NULL: none is kept */
     size_t connections_max;
     int idle_ms_max;           /* < 0: no limit */
     int64_t statement_ms_max;  /* 0: no limit */
+    uint64_t result_size_max;  /* bytes; 0: no limit */
 };
 struct pg_server;
 sc_err pg_server_start(const struct pg_server_options *opt, struct pg_server **out, struct sc_diag *diag) SC_MUST_CHECK;

@@ -7,7 +7,7 @@ _certificate() { # DIR SPIFFE_NAME
     chmod 600 "$1/key.pem"
     openssl req -new -key "$1/key.pem" -subj "/CN=test" -out "$1/csr.pem" 2>/dev/null
     openssl x509 -req -in "$1/csr.pem" -CA "$DB_DIR/ca.pem" -CAkey "$DB_DIR/ca.key" -CAcreateserial -days 2 -sha256 -out "$1/cert.pem" \
-        -extfile <(printf 'subjectAltName=URI:spiffe://securecloud.local/%s,DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n' "$2") 2>/dev/null
+        -extfile <(printf 'keyUsage=critical,digitalSignature\nsubjectAltName=URI:spiffe://securecloud.local/%s,DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n' "$2") 2>/dev/null
     cp "$DB_DIR/ca.pem" "$1/ca.pem"
 }
 
@@ -16,7 +16,7 @@ cascadb_configure() {
     export DB_DIR=$1
     mkdir -p "$DB_DIR/socket"
     openssl ecparam -name prime256v1 -genkey -noout -out "$DB_DIR/ca.key" 2>/dev/null
-    openssl req -x509 -new -key "$DB_DIR/ca.key" -sha256 -days 2 -subj "/CN=test CA" -out "$DB_DIR/ca.pem" 2>/dev/null
+    openssl req -x509 -new -key "$DB_DIR/ca.key" -sha256 -days 2 -subj "/CN=test CA" -addext keyUsage=critical,keyCertSign,cRLSign -out "$DB_DIR/ca.pem" 2>/dev/null
     for name in cascadb mdc auditor stranger; do
         _certificate "$DB_DIR/$name" "$name"
     done
