@@ -235,9 +235,8 @@ static sc_err simple_statement(struct pg_connection *c, struct sc_slice text, ch
     tag[0] = '\0';
     SC_TRY(pg_check_transaction(c, sql_kind_of(text)));
     const int64_t begun_us = sc_mono_us(&sc_clock_system);
-    sc_err err = sc_sql_prepare(c->session, text, &p.own, &used);
+    sc_err err = pg_prepare(c->session, text, &p.own, &used, &c->error);
     if (err != SC_OK) {
-        err = pg_session_failed(c, err);
         pg_note(c, text, begun_us, 0, err);
         return err;
     }
@@ -371,6 +370,10 @@ static sc_err session_open(struct pg_connection *c)
     if (err != SC_OK)
         return pg_fatal(c, err, "53200", "no session: %s", sc_diag_text(&diag, err));
     c->opt->session_changed(c->opt->arg, c->session);
+    const struct sc_sql_pg_host host = {
+        .user = c->who.name, .process = c->opt->process, .setting = pg_setting, .arg = c};
+    if (sc_sql_pg_catalog_attach(c->session, &host) != SC_OK)
+        return pg_fatal(c, SC_E_NOMEM, "53200", "out of memory");
     return SC_OK;
 }
 

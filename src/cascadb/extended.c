@@ -129,9 +129,8 @@ static sc_err prepare_into(struct pg_connection *c, const struct pg_parse *m, st
     size_t used = 0;
     SC_TRY(pg_check_transaction(c, sql_kind_of(m->text)));
     const int64_t begun_us = sc_mono_us(&sc_clock_system);
-    sc_err err = sc_sql_prepare(c->session, m->text, &s->stmt, &used);
+    const sc_err err = pg_prepare(c->session, m->text, &s->stmt, &used, &c->error);
     if (err != SC_OK) {
-        err = pg_session_failed(c, err);
         pg_note(c, m->text, begun_us, 0, err);
         return err;
     }

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "cascadb/message.h"
 #include "cascadb/openapi.h"
+#include "cascadb/prepare.h"
+#include "cascadb/settings.h"
 #include "cascadb/types.h"
 
 #include <strings.h>
@@ -28,6 +30,7 @@ struct http {
     bool logged_in;
     struct sc_sql_session *session;
     bool session_read_only;
+    char session_user[PG_NAME_SIZE_MAX];
     /* what judge() found: */
     enum route route;
     bool refused;
@@ -215,17 +218,29 @@ static void session_close(struct http *h)
     h->session = NULL;
 }
 
+static const char *http_setting(void *arg, const char *name)
+{
+    (void)arg;
+    return pg_setting_default(name);
+}
+
 static sc_err session_open(struct http *h)
 {
     const struct sc_sql_session_options opt = {
         .read_only = h->who.read_only, .deferred_commit = true, .statement_ms_max = h->opt->statement_ms_max};
-    if (h->session != NULL && h->session_read_only == h->who.read_only)
+    if (h->session != NULL && strcmp(h->session_user, h->who.name) == 0 && h->session_read_only == h->who.read_only)
         return SC_OK;
     session_close(h);
     SC_TRY(sc_sql_session_new(h->opt->db, &opt, &h->session, h->diag));
     h->session_read_only = h->who.read_only;
+    memcpy(h->session_user, h->who.name, sizeof h->session_user);
     h->opt->session_changed(h->opt->arg, h->session);
-    return SC_OK;
+    const struct sc_sql_pg_host host = {
+        .user = h->session_user, .process = h->opt->process, .setting = http_setting, .arg = h};
+    const sc_err err = sc_sql_pg_catalog_attach(h->session, &host);
+    if (err != SC_OK)
+        session_close(h);
+    return err;
 }
 
 static sc_err sql_answer(struct http *h)

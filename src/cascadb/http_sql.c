@@ -4,6 +4,7 @@
 #include "cascadb/http_internal.h"
 #include "cascadb/json_text.h"
 #include "cascadb/message.h"
+#include "cascadb/prepare.h"
 
 #include <stdio.h>
 
@@ -261,9 +262,7 @@ static sc_err text_run(struct run *r, struct sc_slice text, const json_t *params
         return pg_fail(&r->error, SC_E_IO, "58030", "the audit log cannot be written: no statement is run");
     SC_TRY(kind_check(r, sql_kind_of(text)));
     sc_metric_add(r->a->opt->metrics->statements, 1);
-    const sc_err err = sc_sql_prepare(r->session, text, &st, &used);
-    if (err != SC_OK)
-        return session_failed(r, err);
+    SC_TRY(pg_prepare(r->session, text, &st, &used, &r->error));
     if (sql_kind_of((struct sc_slice){text.ptr + used, text.size - used}) != SQL_KIND_EMPTY)
         return pg_fail(&r->error, SC_E_USAGE, "42601", "one statement at a time: use \"statements\"");
     SC_TRY(params_bind(r, st, params));

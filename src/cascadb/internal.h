@@ -8,6 +8,8 @@
 #include "cascadb/connection.h"
 #include "cascadb/copy.h"
 #include "cascadb/message.h"
+#include "cascadb/prepare.h"
+#include "cascadb/settings.h"
 #include "cascadb/types.h"
 
 #define PG_STATEMENT_COUNT_MAX 256

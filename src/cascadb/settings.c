@@ -1,4 +1,5 @@
 /* SET and SHOW: the settings that PostgreSQL's clients ask for.  Hardly any can be changed. */
+#include "cascadb/settings.h"
 #include "cascadb/internal.h"
 
 #include <stdio.h>
@@ -47,6 +48,19 @@ static const struct setting *setting_find(const char *name)
 static const char *value_of(const struct pg_connection *c, const struct setting *s)
 {
     return s->change == APPLICATION_NAME ? c->application_name : s->value;
+}
+
+const char *pg_setting_default(const char *name)
+{
+    const struct setting *s = setting_find(name);
+    return s != NULL ? s->value : NULL;
+}
+
+const char *pg_setting(void *connection, const char *name)
+{
+    const struct pg_connection *c = connection;
+    const struct setting *s = setting_find(name);
+    return s != NULL ? value_of(c, s) : NULL;
 }
 
 void pg_settings_send(struct pg_connection *c)

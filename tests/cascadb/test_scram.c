@@ -245,7 +245,7 @@ static void broken_messages_never_log_in(void **state)
     }
     /* the first message cut */
     static const char *const wrong[] = { "", "n", "n,", "n,,", "n,,n=", "n,,n=,r=", "n,,r=abc", "n,,n=,r=abc,x=1", "n,,m=1,n=,r=abc",
-                                         "z,,n=,r=abc", "n,,n=,r=a\x01" "b" };
+                                         "z,,n=,r=abc", "n,,n=,r=a\001b" };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct scram_exchange t = { .verifier = &v, .end_point = SC_SLICE_EMPTY, .nonce = fresh };
         assert_int_not_equal(scram_first(&t, sc_slice_str(wrong[i]), &answer), SC_OK);

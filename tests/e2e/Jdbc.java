@@ -44,6 +44,19 @@ public class Jdbc {
                 }
             }
             db.commit();
+            try (ResultSet r = db.getMetaData().getTables(null, "public", "j", new String[] {"TABLE"})) {
+                check(r.next() && r.getString("TABLE_NAME").equals("j") && !r.next(), "getTables");
+            }
+            try (ResultSet r = db.getMetaData().getColumns(null, "public", "j", "%")) {
+                int[] types = {Types.BIGINT, Types.VARCHAR, Types.DOUBLE, Types.BINARY, Types.BIT};
+                for (int i = 0; i < types.length; i++)
+                    check(r.next() && r.getInt("DATA_TYPE") == types[i] && r.getInt("ORDINAL_POSITION") == i + 1, "getColumns " + i);
+                check(!r.next(), "getColumns");
+            }
+            try (ResultSet r = db.getMetaData().getCatalogs()) {
+                check(r.next() && r.getString(1).equals("securecloud"), "getCatalogs");
+            }
+            db.commit();
             try (Statement st = db.createStatement()) {
                 st.executeUpdate("INSERT INTO j(id) VALUES(1)");
                 check(false, "a double key was taken");

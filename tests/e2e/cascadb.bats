@@ -141,3 +141,43 @@ SQL
     [ -e $jar ] || skip "no JDBC driver"
     java -cp $jar "$BATS_TEST_DIRNAME/Jdbc.java" "jdbc:postgresql://localhost:$DB_PORT/securecloud?sslmode=verify-full&sslrootcert=$DB_DIR/ca.pem" writer "password of writer"
 }
+
+@test "psql: \\d, \\dt, \\di, \\dv, \\l and their like" {
+    sql "$(as mdc)" -c "CREATE TABLE customer(client_id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT 'x', vip BOOLEAN, CHECK (client_id > 0))" \
+        -c "CREATE TABLE load(client_id INTEGER REFERENCES customer(client_id) ON DELETE CASCADE, ts BIGINT, kwh REAL, PRIMARY KEY(client_id, ts))" \
+        -c "CREATE INDEX load_ts ON load(ts DESC)" -c "CREATE UNIQUE INDEX customer_name ON customer(name)" \
+        -c "CREATE VIEW names AS SELECT name FROM customer"
+    d() { psql -X "$(by reader)" -c "$1"; }
+    [ "$(d '\dt load' | grep -c "public | load | table | cascadb")" = 1 ]
+    [[ "$(d '\d')" == *"public | customer "*"public | names "*"view"* ]]
+    [[ "$(d '\di customer*')" == *"customer_name | index | cascadb | customer"*"customer_pkey | index | cascadb | customer"* ]]
+    [[ "$(d '\dv')" == *"public | names | view"*"cascadb"* ]]
+    [[ "$(d '\l')" == *"securecloud | cascadb | UTF8"* ]]
+    [[ "$(d '\dn')" == *"public | cascadb"* ]]
+    run d '\d load'
+    echo "$output"
+    [[ "$output" == *'Table "public.load"'*'client_id | bigint           |           | not null |'*'kwh       | double precision |           |          |'* ]]
+    [[ "$output" == *'"load_pkey" PRIMARY KEY, kvs (client_id, ts)'*'"load_ts" kvs (ts DESC)'* ]]
+    [[ "$output" == *'"load_client_id_fkey" FOREIGN KEY (client_id) REFERENCES customer(client_id) ON DELETE CASCADE'* ]]
+    run d '\d customer'
+    echo "$output"
+    [[ "$output" == *"name      | text    |           | not null | 'x'"*"vip       | boolean |"* ]]
+    [[ "$output" == *'"customer_name" UNIQUE, kvs (name)'*'Check constraints:'*'Referenced by:'*'TABLE "load" CONSTRAINT "load_client_id_fkey"'* ]]
+    [[ "$(d '\d+ names')" == *"View definition:"*"SELECT name FROM customer;"* ]]
+    [[ "$(d '\d nowhere' 2>&1)" == *'Did not find any relation named "nowhere"'* ]]
+    for other in '\d+ load' '\dt+' '\du' '\df' '\dT' '\dx' '\dp' '\db' '\d *'; do
+        d "$other" > /dev/null
+    done
+}
+
+@test "functions that clients call by themselves; a sleep can be cancelled" {
+    [ "$(sql "$(by reader)" -c "SELECT current_user, session_user, current_schema, current_catalog, current_setting('search_path'), pg_is_in_recovery(), '42'::text || E'\\t', pg_backend_pid() > 0")" \
+        = "reader|reader|public|securecloud|public|0|42"$'\t'"|1" ]
+    [[ "$(sql "$(by reader)" -c "SELECT now()")" == 20*+00 ]]
+    [ "$(sql "$(by reader)" -c "SELECT 't'::regclass::text IS NULL, 'x'::varchar(10), '1.5'::double precision + 1, 'yes'::boolean, 5::bigint::text || 'a', quote_ident('A b')")" = '1|x|2.5|1|5a|"A b"' ]
+    sql "$(by reader)" -c "SELECT pg_sleep(0.05)"
+    run timeout -s INT 1 psql -X -v VERBOSITY=verbose "$(by reader)" -c "SELECT pg_sleep(60)"
+    [[ "$output" == *57014* ]]
+    run sql "$(by reader)" -v VERBOSITY=verbose -c "SELECT 'é'::text, 1::nonsense"
+    [[ "$output" == *"LINE 1: SELECT 'é'::text, 1::nonsense"* ]]
+}

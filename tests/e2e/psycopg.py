@@ -12,10 +12,10 @@ cur = db.cursor()
 db.autocommit = True
 cur.execute("CREATE TABLE p(id INTEGER PRIMARY KEY, s TEXT, x REAL, b BLOB, f BOOLEAN)")
 db.autocommit = False
-cur.execute("INSERT INTO p VALUES(%s, %s, %s, %s, %s)", (1, "it's \u00e9", 0.1, None, True))
+cur.execute("INSERT INTO p VALUES(%s, %s, %s, %s, %s)", (1, "it's \u00e9", 0.1, psycopg2.Binary(b"\x00\xff"), True))
 cur.execute("SELECT s, x, b, f FROM p WHERE id = %s", (1,))
 row = cur.fetchone()
-assert row[0] == "it's \u00e9" and row[1] == 0.1 and row[2] is None and row[3] is True, row
+assert row[0] == "it's \u00e9" and row[1] == 0.1 and bytes(row[2]) == b"\x00\xff" and row[3] is True, row
 db.rollback()
 cur.execute("SELECT count(*) FROM p")
 assert cur.fetchone() == (0,)
@@ -38,5 +38,16 @@ try:
     raise AssertionError("a broken transaction went on")
 except psycopg2.errors.InFailedSqlTransaction as e:
     assert "ROLLBACK" in e.diag.message_hint
+db.rollback()
+cur.execute("SELECT current_user, current_setting('server_version_num')::int >= 150000, '5'::int + %s::int, 'Abc' ILIKE 'a%%', now() > '2020'", (1,))
+assert cur.fetchone()[:3] == ("writer", 1, 6)
+cur.execute("SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position", ("p",))
+assert cur.fetchall() == [("id", "bigint", "NO"), ("s", "text", "YES"), ("x", "double precision", "YES"), ("b", "bytea", "YES"), ("f", "boolean", "YES")]
+cur.execute("SELECT 1 FROM public.p WHERE id = ANY(ARRAY[3, 4]) AND s ~ '^row [0-9]$'")
+assert cur.rowcount == 2
+try:
+    cur.execute("SELECT 'café'::text, nope::int FROM p")
+except psycopg2.errors.UndefinedColumn as e:
+    pass
 db.rollback()
 db.close()
