@@ -3,8 +3,9 @@ BUILD      ?= build
 BUILD_ASAN ?= build-asan
 BUILD_TSAN ?= build-tsan
 DEMO_ARGS  ?= --out out
+BENCH_ARGS ?=
 
-.PHONY: all build demo test soak install clean format tidy fuzz deps deps-test
+.PHONY: all build demo test soak bench install clean format tidy fuzz deps deps-test deps-bench
 
 all: build
 
@@ -13,6 +14,9 @@ deps:
 
 deps-test:
 	@tools/bootstrap.sh build test
+
+deps-bench:
+	@tools/bootstrap.sh build bench
 
 build: deps
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) >/dev/null
@@ -33,6 +37,12 @@ soak: deps-test build
 	@[ -f $(BUILD_TSAN)/build.ninja ] || CC=clang meson setup $(BUILD_TSAN) -Db_sanitize=thread -Db_lundef=false >/dev/null
 	@ninja -C $(BUILD_TSAN) --quiet $(addprefix tests/kvs/test_kvs_,history threads random powercut)
 	@tools/soak.sh $(BUILD) $(BUILD_TSAN) $(SUITES)
+
+# Ours beside RocksDB (bench/README.md has the others).  The build is set up anew, so that a peer just installed is found.
+bench: deps-bench build
+	@meson setup --reconfigure $(BUILD) >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@$(BUILD)/bench/bench_kvs --scratch $(BUILD)/bench-scratch $(BENCH_ARGS)
 
 install: build
 	meson install -C $(BUILD)

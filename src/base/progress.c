@@ -15,6 +15,12 @@
 
 /* ---- the line ---- */
 
+/* Rounded; what no u64 can hold becomes a very large one. */
+static uint64_t whole(double v)
+{
+    return v < 1e18 ? (uint64_t)(v + 0.5) : UINT64_C(1000000000000000000);
+}
+
 static unsigned percent(const struct sc_progress *p)
 {
     if (p->total == 0)
@@ -26,20 +32,22 @@ static unsigned percent(const struct sc_progress *p)
 static void amount_text(const struct sc_progress *p, double per_s, char *out, size_t size)
 {
     char done[SC_UNITS_TEXT_SIZE], total[SC_UNITS_TEXT_SIZE], rate[SC_UNITS_TEXT_SIZE];
-    if (p->unit == SC_PROGRESS_ROWS)
+    if (p->unit == SC_PROGRESS_STEPS)
+        snprintf(out, size, "%" PRIu64 " of %" PRIu64, p->done, p->total);
+    else if (p->unit == SC_PROGRESS_ROWS)
         snprintf(out, size, "%" PRIu64 " of %" PRIu64 " rows  %.0f/s", p->done, p->total, per_s);
     else
         snprintf(out, size, "%s of %s  %s/s", sc_size_text(p->done, done), sc_size_text(p->total, total),
-                 sc_size_text((uint64_t)per_s, rate));
+                 sc_size_text(whole(per_s), rate));
 }
 
 static void time_text(const struct sc_progress *p, double elapsed_s, double per_s, bool ended, char *out, size_t size)
 {
     char text[SC_UNITS_TEXT_SIZE];
     if (ended)
-        snprintf(out, size, "in %s", sc_duration_text((uint64_t)(elapsed_s + 0.5), text));
+        snprintf(out, size, "in %s", sc_duration_text(whole(elapsed_s), text));
     else if (per_s > 0 && p->total >= p->done)
-        snprintf(out, size, "%s left", sc_duration_text((uint64_t)((double)(p->total - p->done) / per_s + 0.5), text));
+        snprintf(out, size, "%s left", sc_duration_text(whole((double)(p->total - p->done) / per_s), text));
     else
         snprintf(out, size, "--:-- left");
 }

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-enum sc_progress_unit { SC_PROGRESS_BYTES, SC_PROGRESS_ROWS };
+enum sc_progress_unit { SC_PROGRESS_BYTES, SC_PROGRESS_ROWS, SC_PROGRESS_STEPS /* without a rate */ };
 struct sc_progress {
     const char *what; /* borrowed: "verify" */
     enum sc_progress_unit unit;

@@ -172,8 +172,8 @@ static sc_err copy_verify(const struct cmd_args *a, struct sc_store *to, const s
 static void told(const char *dir, const struct sc_kvs_stats *s, const struct copied *c, const char *end)
 {
     char all[SC_UNITS_TEXT_SIZE], fresh[SC_UNITS_TEXT_SIZE];
-    printf("%s: %" PRIu64 " tables, %s (%s written): all genuine%s\n", dir, s->table_count,
-           sc_size_text(s->table_bytes, all), sc_size_text(c->bytes, fresh), end);
+    printf("%s: %" PRIu64 " table%s, %s (%s written): all genuine%s\n", dir, s->table_count,
+           s->table_count == 1 ? "" : "s", sc_size_text(s->table_bytes, all), sc_size_text(c->bytes, fresh), end);
 }
 
 sc_err cmd_backup(const struct cmd_args *a, struct sc_diag *diag)

@@ -111,7 +111,8 @@ sc_err cmd_check(const struct cmd_args *a, struct sc_diag *diag)
     SC_TRY(cmd_volume_open(a, CMD_READ, &v, diag));
     SC_TRY(sc_context(diag, cmd_verify(v.kvs, "verify", diag), "%s", a->dir));
     sc_kvs_stats(v.kvs, &s);
-    printf("%s: %" PRIu64 " tables, %" PRIu64 " bytes: all genuine%s\n", a->dir, s.table_count, s.table_bytes,
+    printf("%s: %" PRIu64 " table%s, %" PRIu64 " bytes: all genuine%s\n", a->dir, s.table_count,
+           s.table_count == 1 ? "" : "s", s.table_bytes,
            a->counter_file != NULL ? " and current" : "; whether current is unknown without --counter");
     return SC_OK;
 }

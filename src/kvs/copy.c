@@ -14,12 +14,44 @@ struct copy {
     struct sc_store *to;
     const struct sc_kvs_copy_options *opt;
     struct kvs_view *view;
+    bool counted; /* in kvs->copies */
     uint64_t done, total;
 };
 
 static void copy_deinit(struct copy *c)
 {
     kvs_view_unref(c->view);
+    if (c->counted)
+        atomic_fetch_sub(&c->kvs->copies, 1);
+}
+
+/* From now on no data key is forgotten. */
+static void keys_hold(struct copy *c)
+{
+    pthread_mutex_lock(&c->kvs->anchor.lock);
+    atomic_fetch_add(&c->kvs->copies, 1);
+    pthread_mutex_unlock(&c->kvs->anchor.lock);
+    c->counted = true;
+}
+
+static bool key_is_known(const struct kvs_keys *keys, uint32_t id)
+{
+    for (uint32_t i = 0; i < keys->data_count; i++)
+        if (keys->data[i].id == id)
+            return true;
+    return false;
+}
+
+/* False: an edit that is being made so has just forgotten a key of v's, and will replace v at once. */
+static bool keys_are_known(struct sc_kvs *kvs, const struct kvs_version *v)
+{
+    bool known = true;
+    pthread_mutex_lock(&kvs->io.keys_lock);
+    for (size_t l = 0; l < KVS_LEVEL_COUNT; l++)
+        for (size_t i = 0; i < v->levels[l].count && known; i++)
+            known = key_is_known(kvs->io.keys, kvs_table_meta(v->levels[l].tables[i])->key_id);
+    pthread_mutex_unlock(&kvs->io.keys_lock);
+    return known;
 }
 
 /* Everything committed so far into tables, and a view of them. */
@@ -32,10 +64,12 @@ static sc_err state_hold(struct copy *c, struct sc_diag *diag)
             return sc_fail(diag, SC_E_USAGE, "the volume's log is not empty: open it to write once, then copy");
         return SC_OK;
     }
+    keys_hold(c);
     SC_TRY(kvs_memtable_seal(kvs, diag));
     pthread_mutex_lock(&kvs->lock);
     sc_err err;
-    while ((err = kvs_writable(kvs, diag)) == SC_OK && kvs->view->imm != NULL)
+    while ((err = kvs_writable(kvs, diag)) == SC_OK &&
+           (kvs->view->imm != NULL || !keys_are_known(kvs, kvs->view->version)))
         pthread_cond_wait(&kvs->change, &kvs->lock);
     if (err == SC_OK) {
         c->view = kvs->view;

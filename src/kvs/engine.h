@@ -54,6 +54,7 @@ struct sc_kvs {
     struct sc_diag poison_diag;
     bool stop;
     bool busy; /* the background thread is at work */
+    atomic_uint copies; /* under way: no data key is forgotten meanwhile; grows under anchor.lock */
     uint64_t compact_wanted, compact_done; /* requests of sc_kvs_compact() */
 
     /* the background thread's own (and open's) */

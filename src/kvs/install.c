@@ -16,6 +16,8 @@ sc_err kvs_manifest_write(struct sc_kvs *kvs, const struct kvs_version *v, struc
 static void keys_prune(struct sc_kvs *kvs, const struct kvs_version *v, const struct kvs_root *root)
 {
     struct kvs_keys *keys = kvs->io.keys;
+    if (atomic_load(&kvs->copies) != 0)
+        return;
     pthread_mutex_lock(&kvs->io.keys_lock);
     uint32_t stay = 0;
     for (uint32_t i = 0; i < keys->data_count; i++) {

@@ -616,6 +616,30 @@ static void the_shell_runs_scripts_and_stops_at_the_first_error(void **state)
     assert_contains(shell(f, "nobody", "", ""), "[1]");
 }
 
+static void the_shell_imports_files_into_the_server(void **state)
+{
+    struct fixture *f = *state;
+    char arguments[300];
+    PGconn *db = connected(f, "mdc");
+    run(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, s TEXT, x REAL DEFAULT 7)");
+    test_write(f->dir, "good.csv", sc_slice_str("s;id\n\"two\nlines\";2\none;1\n"));
+    test_write(f->dir, "bad.csv", sc_slice_str("10,a,1\n11,\"b\nb\",2\n12,c,three\n"));
+    snprintf(arguments, sizeof arguments, "-c '\\import --header --delimiter ; %s/good.csv t'", f->dir);
+    assert_string_equal(shell(f, "mdc", arguments, ""), "2 rows imported into t.\n[0]");
+    assert_string_equal(value(db, "SELECT group_concat(id || s || x, ',') FROM t"), "1one7.0,2two\nlines7.0");
+    snprintf(arguments, sizeof arguments, "-c '\\import %s/bad.csv t'", f->dir);
+    const char *said = shell(f, "mdc", arguments, "");
+    assert_contains(said, "bad.csv:4, column x: ");
+    assert_contains(said, "Nothing was imported.\n[1]");
+    snprintf(arguments, sizeof arguments, "-c '\\import --batch 1 %s/bad.csv t'", f->dir);
+    said = shell(f, "mdc", arguments, "");
+    assert_contains(said, "bad.csv:4, column x: ");
+    assert_contains(said, "2 rows are imported, those before line 4; from there on none.\n[1]");
+    assert_string_equal(value(db, "SELECT count(*) FROM t"), "4");
+    snprintf(arguments, sizeof arguments, "-c '\\import %s/good.csv t'", f->dir);
+    assert_contains(shell(f, "auditor", arguments, ""), "(SQLSTATE 25006)\nNothing was imported.\n[1]");
+}
+
 #define SERVER_TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -637,6 +661,7 @@ int main(void)
         SERVER_TEST(killed_and_started_again_it_has_what_was_committed),
         SERVER_TEST(the_shell_shows_rows_in_three_formats),
         SERVER_TEST(the_shell_runs_scripts_and_stops_at_the_first_error),
+        SERVER_TEST(the_shell_imports_files_into_the_server),
         SERVER_TEST(on_sigterm_it_tells_its_clients_and_exits_cleanly),
     };
     return cmocka_run_group_tests_name("cascadb/server", tests, NULL, NULL);

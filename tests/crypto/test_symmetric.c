@@ -1,4 +1,4 @@
-/* Known answers: FIPS 180-4 (SHA-256), RFC 4231 (HMAC), RFC 5869 (HKDF), the GCM specification's AES-256 cases. */
+/* Known answers: FIPS 180-4 (SHA-256), RFC 1321 (MD5), RFC 4231 (HMAC), RFC 5869 (HKDF), the GCM specification's AES-256 cases. */
 #include "crypto/crypto.h"
 #include "test.h"
 
@@ -22,6 +22,16 @@ static void sha256_gives_the_standards_answers(void **state)
     assert_hex(h.bytes, 32, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     sc_hash_of(sc_slice_str("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"), &h);
     assert_hex(h.bytes, 32, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+}
+
+static void md5_gives_the_answers_of_rfc_1321(void **state)
+{
+    (void)state;
+    uint8_t md5[SC_MD5_SIZE];
+    assert_ok(sc_md5(SC_SLICE_EMPTY, md5));
+    assert_hex(md5, sizeof md5, "d41d8cd98f00b204e9800998ecf8427e");
+    assert_ok(sc_md5(sc_slice_str("message digest"), md5));
+    assert_hex(md5, sizeof md5, "f96b697d7cb7938d525a2f31aaf161d0");
 }
 
 static void a_hash_in_parts_is_the_hash_of_the_whole(void **state)
@@ -186,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_gives_the_standards_answers),
+        cmocka_unit_test(md5_gives_the_answers_of_rfc_1321),
         cmocka_unit_test(a_hash_in_parts_is_the_hash_of_the_whole),
         cmocka_unit_test(hmac_gives_the_answers_of_rfc_4231),
         cmocka_unit_test(hkdf_gives_the_answers_of_rfc_5869),

@@ -182,10 +182,18 @@ static void update(struct gen *g, struct sc_buf *out, const struct gen_table *t)
     /* Depth 0: a subquery on the table that is being changed would see it half changed in stock SQLite as well. */
     expr_value(g, out, t->kinds[c], 0);
     sc_buf_put_str(out, " WHERE ");
-    expr_condition(g, out, 0);
+    if (!t->unique[c]) {
+        expr_condition(g, out, 0);
+        return;
+    }
+    /* One row: whether several get in each other's way depends on the order in which they are visited. */
+    for (size_t k = 0; k < t->key_count; k++) {
+        sc_buf_put_fmt(out, "%sc%zu = ", k == 0 ? "" : " AND ", k);
+        expr_literal(g, out, t->kinds[k]);
+    }
 }
 
-static void delete (struct gen *g, struct sc_buf *out, const struct gen_table *t)
+static void delete_rows(struct gen *g, struct sc_buf *out, const struct gen_table *t)
 {
     table_scope(g, t);
     sc_buf_put_fmt(out, "DELETE FROM %s WHERE (", t->name);
@@ -197,7 +205,8 @@ static void delete (struct gen *g, struct sc_buf *out, const struct gen_table *t
 void gen_change(struct gen *g, struct sc_buf *out)
 {
     static void (*const changes[])(struct gen *, struct sc_buf *, const struct gen_table *) = {
-        update, delete, insert_select, insert_select, upsert, upsert, insert, insert, insert, insert, insert, insert,
+        update, delete_rows, insert_select, insert_select, upsert, upsert,
+        insert, insert,      insert,        insert,        insert, insert,
     };
     g->alias = 0;
     g->scope_count = 0;

@@ -411,7 +411,7 @@ static void a_process_killed_at_any_point_loses_nothing_it_acknowledged(void **s
     struct place p;
     struct sc_prng prng;
     uint64_t hits[POINTS_MAX], kills = 0, last[WRITERS_MAX];
-    const uint64_t times = suite_size(3, 60);
+    const uint64_t times = suite_size(2, 60);
     sc_prng_init(&prng, test_seed(97));
     place_make(&p); /* a census: which points are passed how often */
     assert_false(child_start(&p, 1, "", 0));
