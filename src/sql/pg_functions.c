@@ -484,8 +484,10 @@ int pg_functions_register(struct sc_sql_session *s, const struct sc_sql_pg_host 
     /* the first one owns f, and is the last to go: it cannot be replaced, for nobody may define functions */
     int rc =
         sqlite3_create_function_v2(s->sqlite, "pg_catalog_host", 0, SQLITE_UTF8, f, f_null, NULL, NULL, sqlite3_free);
-    for (size_t i = 0; rc == SQLITE_OK && i < sizeof all / sizeof all[0]; i++)
-        rc = sqlite3_create_function(s->sqlite, all[i].name, all[i].argc, SQLITE_UTF8 | all[i].flags, f, all[i].call,
-                                     NULL, NULL);
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof all / sizeof all[0]; i++) {
+        const int innocuous = all[i].call != f_sleep ? SQLITE_INNOCUOUS : 0; /* views and defaults may use it */
+        rc = sqlite3_create_function(s->sqlite, all[i].name, all[i].argc, SQLITE_UTF8 | innocuous | all[i].flags, f,
+                                     all[i].call, NULL, NULL);
+    }
     return rc;
 }

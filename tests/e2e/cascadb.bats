@@ -175,6 +175,8 @@ SQL
         = "reader|reader|public|securecloud|public|0|42"$'\t'"|1" ]
     [[ "$(sql "$(by reader)" -c "SELECT now()")" == 20*+00 ]]
     [ "$(sql "$(by reader)" -c "SELECT 't'::regclass::text IS NULL, 'x'::varchar(10), '1.5'::double precision + 1, 'yes'::boolean, 5::bigint::text || 'a', quote_ident('A b')")" = '1|x|2.5|1|5a|"A b"' ]
+    sql "$(by writer)" -c "CREATE VIEW spelled AS SELECT '1'::boolean AS b, 'x' ~ '^x' AS m, now() > '2020' AS n"
+    [ "$(sql "$(by reader)" -c "SELECT * FROM public.spelled")" = "1|1|1" ]
     sql "$(by reader)" -c "SELECT pg_sleep(0.05)"
     run timeout -s INT 1 psql -X -v VERBOSITY=verbose "$(by reader)" -c "SELECT pg_sleep(60)"
     [[ "$output" == *57014* ]]
