@@ -33,6 +33,9 @@ teardown_file() {
     [[ "$output" == *"has no right to use this database"* ]]
     run sql "$(by reader | sed s/verify-full/disable/)" -c "SELECT 1"
     [[ "$output" == *"TLS connections only"* ]]
+    run sql "$(as mdc) ssl_max_protocol_version=TLSv1.2" -c "SELECT 1"
+    [ "$status" = 2 ]
+    [[ "$output" == *"protocol version"* ]]
     # libpq must not be talked out of the binding by somebody between
     run sql "$(as mdc) channel_binding=require" -c "SELECT 1"
     [[ "$output" == *"channel binding required"* ]]
