@@ -19,6 +19,7 @@ HOMES = [  # (header, rooms that may include it)
     (re.compile(r"openssl/"), {"crypto", "net"}),
     (re.compile(r"event2/|event\.h"), {"net"}),
     (re.compile(r"curl/"), {"net"}),
+    (re.compile(r"http_parser\.h"), {"net"}),
     (re.compile(r"sqlite3(ext)?\.h"), {"sql", "slt"}),
     (re.compile(r"(postgresql/)?libpq(-fe\.h|/)"), DATABASE_CLIENTS),
     (re.compile(r"jansson\.h"), {"base"}),

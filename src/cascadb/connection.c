@@ -1,6 +1,8 @@
 /* A connection's life: startup, then messages until Terminate; and the simple query protocol. */
 #include "cascadb/internal.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 
 #define READ_SIZE       ((size_t)64 << 10)
@@ -73,7 +75,9 @@ static sc_err in_read(struct pg_connection *c, int timeout_ms)
     if (pg_stopping(c))
         return pg_fatal(c, SC_E_AGAIN, "57P01", "the server is shutting down");
     if (err == SC_E_AGAIN)
-        return pg_fatal(c, SC_E_LIMIT, "57P05", "closed after %d s without a message", timeout_ms / 1000);
+        return c->session == NULL
+                   ? pg_fatal(c, SC_E_LIMIT, "08006", "the login took too long")
+                   : pg_fatal(c, SC_E_LIMIT, "57P05", "closed after %d s without a message", timeout_ms / 1000);
     if (err == SC_OK && n != 0)
         return SC_OK;
     c->fatal = true;
@@ -85,18 +89,27 @@ static struct sc_slice in_rest(const struct pg_connection *c)
     return sc_slice_of(c->in.ptr != NULL ? c->in.ptr + c->in_used : NULL, c->in.size - c->in_used);
 }
 
-static sc_err read_frame(struct pg_connection *c, bool first, int timeout_ms, struct pg_frame *out)
+enum phase { FIRST, LOGIN, LATER }; /* the untyped first packet; before the client is known; after */
+
+static int startup_ms_left(const struct pg_connection *c)
 {
+    const int64_t left_us = c->startup_until_us - sc_mono_us(&sc_clock_system);
+    return left_us > 0 ? (int)(left_us / 1000) : 0;
+}
+
+static sc_err read_frame(struct pg_connection *c, enum phase phase, int timeout_ms, struct pg_frame *out)
+{
+    const size_t size_max = phase == LATER ? PG_MESSAGE_SIZE_MAX : PG_STARTUP_SIZE_MAX;
     for (;;) {
         size_t used = 0;
         const sc_err err =
-            first ? pg_frame_first(in_rest(c), out, &used) : pg_frame_next(in_rest(c), PG_MESSAGE_SIZE_MAX, out, &used);
+            phase == FIRST ? pg_frame_first(in_rest(c), out, &used) : pg_frame_next(in_rest(c), size_max, out, &used);
         c->in_used += used;
         if (err == SC_OK)
             return SC_OK;
         if (err != SC_E_AGAIN)
             return pg_fatal(c, err, "08P01", "a message of impossible or excessive length");
-        SC_TRY(in_read(c, timeout_ms));
+        SC_TRY(in_read(c, phase == LATER ? timeout_ms : startup_ms_left(c)));
     }
 }
 
@@ -104,7 +117,12 @@ sc_err pg_read_message(struct pg_connection *c, int timeout_ms, struct pg_frame 
 {
     if (pg_stopping(c))
         return pg_fatal(c, SC_E_AGAIN, "57P01", "the server is shutting down");
-    return read_frame(c, false, timeout_ms, out);
+    return read_frame(c, LATER, timeout_ms, out);
+}
+
+sc_err pg_read_login(struct pg_connection *c, struct pg_frame *out)
+{
+    return read_frame(c, LOGIN, 0, out);
 }
 
 /* ---- errors ---- */
@@ -123,6 +141,23 @@ static size_t position_in(struct sc_slice query, size_t byte)
     return characters;
 }
 
+/* What to do about it, where the code alone tells. */
+static const char *hint_of(const char *sqlstate)
+{
+    static const char *const hints[][2] = {
+        {"40001", "Another transaction won. Start this one over."},
+        {"25P02", "Send ROLLBACK, or ROLLBACK TO a savepoint."},
+        {"25006", "The right of this user is \"read\"."},
+        {"22P03", "Ask for this column in text format."},
+        {"53200", "Ask for less at once: a narrower WHERE, LIMIT, or COPY."},
+        {"57014", "The server's limit of time, or a request to cancel, ended the statement."},
+    };
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
+        if (strcmp(hints[i][0], sqlstate) == 0)
+            return hints[i][1];
+    return NULL;
+}
+
 void pg_report(struct pg_connection *c, struct sc_slice query, size_t offset)
 {
     const size_t position =
@@ -131,6 +166,7 @@ void pg_report(struct pg_connection *c, struct sc_slice query, size_t offset)
                                                .sqlstate = c->error.sqlstate,
                                                .message = c->error.message,
                                                .position = position,
+                                               .hint = hint_of(c->error.sqlstate),
                                                .where = c->where.size != 0 ? sc_buf_cstr(&c->where) : NULL});
     sc_buf_reset(&c->where);
     if (sc_sql_session_tx(c->session) != SC_SQL_TX_NONE)
@@ -156,6 +192,19 @@ sc_err pg_check_transaction(struct pg_connection *c, enum sql_kind kind)
         return SC_OK;
     return pg_fail(&c->error, SC_E_USAGE, "25P02",
                    "current transaction is aborted, commands ignored until end of transaction block");
+}
+
+void pg_note(struct pg_connection *c, struct sc_slice statement, int64_t begun_us, int64_t rows, sc_err err)
+{
+    if (c->opt->journal == NULL)
+        return;
+    pg_journal_note(c->opt->journal, &(struct pg_event){.who = c->who.name,
+                                                        .statement = statement,
+                                                        .sqlstate = err == SC_OK ? "00000"
+                                                                    : c->fatal   ? "08006"
+                                                                                 : c->error.sqlstate,
+                                                        .rows = rows,
+                                                        .duration_us = sc_mono_us(&sc_clock_system) - begun_us});
 }
 
 /* ---- the end of a transaction outside BEGIN..COMMIT, and ReadyForQuery ---- */
@@ -185,9 +234,12 @@ static sc_err simple_statement(struct pg_connection *c, struct sc_slice text, ch
         pg_put_command(&c->out, tag);
     tag[0] = '\0';
     SC_TRY(pg_check_transaction(c, sql_kind_of(text)));
-    sc_err err = sc_sql_prepare(c->session, text, &p.own, &used);
-    if (err != SC_OK)
-        return pg_session_failed(c, err);
+    const int64_t begun_us = sc_mono_us(&sc_clock_system);
+    sc_err err = pg_prepare(c->session, text, &p.own, &used, &c->error);
+    if (err != SC_OK) {
+        pg_note(c, text, begun_us, 0, err);
+        return err;
+    }
     p.stmt = p.own;
     if (sc_sql_param_count(p.stmt) != 0)
         err = pg_fail(&c->error, SC_E_USAGE, "42P02", "there is no parameter $1 in a simple query");
@@ -283,19 +335,22 @@ static sc_err dispatch(struct pg_connection *c, const struct pg_frame *f)
 }
 
 /* ---- startup ---- */
-static sc_err greet(struct pg_connection *c, const struct pg_startup *s)
+/* NegotiateProtocolVersion: we speak 3.0 */
+static void negotiate_put(struct pg_connection *c, const struct pg_startup *s)
 {
-    if (s->minor != 0 || s->unknown_count != 0) { /* NegotiateProtocolVersion: we speak 3.0 */
-        const size_t at = pg_begin(&c->out, 'v');
-        sc_buf_put_u32be(&c->out, 3u << 16);
-        sc_buf_put_u32be(&c->out, (uint32_t)s->unknown_count);
-        for (size_t i = 0; i < s->unknown_count; i++) {
-            sc_buf_put_bytes(&c->out, s->unknown[i]);
-            sc_buf_put_u8(&c->out, 0);
-        }
-        pg_end(&c->out, at);
+    const size_t at = pg_begin(&c->out, 'v');
+    sc_buf_put_u32be(&c->out, 3u << 16);
+    sc_buf_put_u32be(&c->out, (uint32_t)s->unknown_count);
+    for (size_t i = 0; i < s->unknown_count; i++) {
+        sc_buf_put_bytes(&c->out, s->unknown[i]);
+        sc_buf_put_u8(&c->out, 0);
     }
-    size_t at = pg_begin(&c->out, 'R'); /* AuthenticationOk: the certificate has said all */
+    pg_end(&c->out, at);
+}
+
+static sc_err greet(struct pg_connection *c)
+{
+    size_t at = pg_begin(&c->out, 'R'); /* AuthenticationOk */
     sc_buf_put_u32be(&c->out, 0);
     pg_end(&c->out, at);
     pg_settings_send(c);
@@ -310,31 +365,39 @@ static sc_err session_open(struct pg_connection *c)
 {
     struct sc_diag diag = {0};
     const struct sc_sql_session_options opt = {
-        .read_only = c->opt->read_only, .deferred_commit = true, .statement_ms_max = c->opt->statement_ms_max};
+        .read_only = c->who.read_only, .deferred_commit = true, .statement_ms_max = c->opt->statement_ms_max};
     const sc_err err = sc_sql_session_new(c->opt->db, &opt, &c->session, &diag);
     if (err != SC_OK)
         return pg_fatal(c, err, "53200", "no session: %s", sc_diag_text(&diag, err));
     c->opt->session_changed(c->opt->arg, c->session);
+    const struct sc_sql_pg_host host = {
+        .user = c->who.name, .process = c->opt->process, .setting = pg_setting, .arg = c};
+    if (sc_sql_pg_catalog_attach(c->session, &host) != SC_OK)
+        return pg_fatal(c, SC_E_NOMEM, "53200", "out of memory");
     return SC_OK;
 }
 
 static sc_err startup(struct pg_connection *c)
 {
+    unsigned asked = 0;
+    c->startup_until_us = sc_mono_us(&sc_clock_system) + (int64_t)c->opt->startup_ms_max * 1000;
     for (;;) {
         struct pg_frame f;
         struct pg_startup s;
-        SC_TRY(read_frame(c, true, c->opt->startup_ms_max, &f));
+        SC_TRY(read_frame(c, FIRST, 0, &f));
         const sc_err err = pg_startup_parse(f.body, &s);
         if (err == SC_E_UNSUPPORTED)
             return pg_fatal(c, err, "0A000", "this server speaks version 3 of the protocol");
-        if (err != SC_OK || s.kind == PG_STARTUP_SSL)
+        if (err != SC_OK)
             return pg_fatal(c, SC_E_MALFORMED, "08P01", "malformed startup message");
         if (s.kind == PG_STARTUP_CANCEL) {
             c->opt->cancel(c->opt->arg, s.cancel_process, s.cancel_key);
             c->terminated = true;
             return SC_OK;
         }
-        if (s.kind == PG_STARTUP_GSS) {
+        if (s.kind == PG_STARTUP_GSS || s.kind == PG_STARTUP_SSL) { /* there is TLS already, or none is to be had */
+            if (++asked > 2)
+                return pg_fatal(c, SC_E_MALFORMED, "08P01", "encryption was asked for again and again");
             sc_buf_put_u8(&c->out, 'N');
             SC_TRY(pg_flush(c));
             continue;
@@ -343,8 +406,14 @@ static sc_err startup(struct pg_connection *c)
                  (const char *)s.application_name.ptr);
         if (!pg_utf8_valid(sc_slice_str(c->application_name))) /* it is sent back */
             c->application_name[0] = '\0';
+        if (s.minor != 0 || s.unknown_count != 0)
+            negotiate_put(c, &s);
+        if (c->opt->principal != NULL)
+            c->who = *c->opt->principal; /* the certificate has said all */
+        else
+            SC_TRY(pg_login(c, s.user));
         SC_TRY(session_open(c));
-        return greet(c, &s);
+        return greet(c);
     }
 }
 

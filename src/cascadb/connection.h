@@ -3,6 +3,8 @@
 #ifndef SC_CASCADB_CONNECTION_H
 #define SC_CASCADB_CONNECTION_H
 
+#include "cascadb/auth.h"
+#include "cascadb/journal.h"
 #include "service/metrics.h"
 #include "sql/sql.h"
 
@@ -22,12 +24,15 @@ struct pg_metrics {
 struct pg_connection_options {
     struct pg_stream stream;
     struct sc_sql_db *db;             /* borrowed */
-    const char *user;                 /* who the certificate says it is; borrowed */
-    bool read_only;
+    const struct pg_principal *principal; /* whom the certificate names, borrowed; NULL: a password login is demanded */
+    const struct pg_auth *auth;       /* judges that; borrowed; NULL (HTTP only): nobody may log in */
+    struct sc_slice end_point;        /* tls-server-end-point of the channel; empty: no channel binding */
     uint32_t process, key;            /* for CancelRequest */
     const struct pg_metrics *metrics; /* borrowed */
+    struct pg_journal *journal;       /* borrowed; NULL: none is kept */
+    uint64_t result_size_max;         /* bytes of rows a statement may send; 0: no limit */
     const _Atomic bool *stopping;     /* the server ends: so does this connection, after the statement in hand */
-    int startup_ms_max;
+    int startup_ms_max;               /* for all up to the end of the login */
     int idle_ms_max;                  /* < 0: no limit */
     int write_ms_max;                 /* a client that does not read */
     int64_t statement_ms_max;         /* 0: no limit */

@@ -107,9 +107,8 @@ static sc_err source_prepare(struct pg_connection *c, const struct pg_copy_state
     if (sc_buf_status(&sql) != SC_OK)
         return pg_fail(&c->error, SC_E_NOMEM, "53200", "out of memory");
     size_t used = 0;
-    const sc_err err = sc_sql_prepare(c->session, sc_buf_slice(&sql), out, &used);
+    const sc_err err = pg_prepare(c->session, sc_buf_slice(&sql), out, &used, &c->error);
     if (err != SC_OK) {
-        pg_session_failed(c, err);
         c->error.position = 0; /* it counts in a text the client did not send */
         return err;
     }

@@ -2,6 +2,8 @@
  * skipped up to the next Sync, which also ends the pipeline's transaction. */
 #include "cascadb/internal.h"
 
+#include "base/clock.h"
+
 static sc_err out_of_memory(struct pg_connection *c)
 {
     return pg_fail(&c->error, SC_E_NOMEM, "53200", "out of memory");
@@ -126,9 +128,12 @@ static sc_err prepare_into(struct pg_connection *c, const struct pg_parse *m, st
 {
     size_t used = 0;
     SC_TRY(pg_check_transaction(c, sql_kind_of(m->text)));
-    const sc_err err = sc_sql_prepare(c->session, m->text, &s->stmt, &used);
-    if (err != SC_OK)
-        return pg_session_failed(c, err);
+    const int64_t begun_us = sc_mono_us(&sc_clock_system);
+    const sc_err err = pg_prepare(c->session, m->text, &s->stmt, &used, &c->error);
+    if (err != SC_OK) {
+        pg_note(c, m->text, begun_us, 0, err);
+        return err;
+    }
     if (sql_kind_of((struct sc_slice){m->text.ptr + used, m->text.size - used}) != SQL_KIND_EMPTY)
         return pg_fail(&c->error, SC_E_USAGE, "42601", "cannot insert multiple commands into a prepared statement");
     SC_TRY(param_types(c, s, m->type_oids));

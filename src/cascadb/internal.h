@@ -8,6 +8,8 @@
 #include "cascadb/connection.h"
 #include "cascadb/copy.h"
 #include "cascadb/message.h"
+#include "cascadb/prepare.h"
+#include "cascadb/settings.h"
 #include "cascadb/types.h"
 
 #define PG_STATEMENT_COUNT_MAX 256
@@ -35,10 +37,13 @@ struct pg_portal {
     size_t column_count;
     bool begun, row_ready, done;
     uint64_t row_count;     /* sent so far */
+    uint64_t size;          /* bytes of them */
 };
 
 struct pg_connection {
     const struct pg_connection_options *opt;
+    struct pg_principal who;  /* once logged in */
+    int64_t startup_until_us; /* of the monotonic clock */
     struct sc_sql_session *session;
     struct sc_buf in;
     size_t in_used;  /* bytes of `in` behind us */
@@ -61,6 +66,8 @@ struct pg_connection {
 /* ---- connection.c ---- */
 /* The next message; it borrows from c->in until the next call. */
 sc_err pg_read_message(struct pg_connection *c, int timeout_ms, struct pg_frame *out) SC_MUST_CHECK;
+/* As above before the client is known: short messages only, and by the end of the startup's time. */
+sc_err pg_read_login(struct pg_connection *c, struct pg_frame *out) SC_MUST_CHECK;
 sc_err pg_flush(struct pg_connection *c) SC_MUST_CHECK;
 sc_err pg_flush_if_full(struct pg_connection *c) SC_MUST_CHECK;
 /* Ends the connection: tells the client and returns code. */
@@ -71,8 +78,14 @@ sc_err pg_session_failed(struct pg_connection *c, sc_err err);
 void pg_report(struct pg_connection *c, struct sc_slice query, size_t offset);
 void pg_notice_send(struct pg_connection *c, const char *sqlstate, const char *fmt, ...) SC_PRINTF(3, 4);
 bool pg_stopping(const struct pg_connection *c);
+/* For the journal: a statement that ran, or (duration 0) did not get that far; err tells whether c->error says why not. */
+void pg_note(struct pg_connection *c, struct sc_slice statement, int64_t begun_us, int64_t rows, sc_err err);
 /* Is the open transaction broken, so that only its end is allowed?  Fills the error. */
 sc_err pg_check_transaction(struct pg_connection *c, enum sql_kind kind) SC_MUST_CHECK;
+
+/* ---- login.c: who is it? ---- */
+/* Asks for a password (SCRAM) and fills c->who. */
+sc_err pg_login(struct pg_connection *c, struct sc_slice user) SC_MUST_CHECK;
 
 /* ---- portal.c: running one statement and sending what comes of it ---- */
 /* Space for the longest CommandComplete tag. */

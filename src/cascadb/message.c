@@ -220,6 +220,18 @@ sc_err pg_execute_parse(struct sc_slice body, struct pg_execute *out)
     return SC_OK;
 }
 
+sc_err pg_sasl_first_parse(struct sc_slice body, struct pg_sasl_first *out)
+{
+    struct sc_reader r = sc_reader_of(body);
+    struct pg_sasl_first s;
+    bool none;
+    SC_TRY(get_cstr(&r, &s.mechanism));
+    SC_TRY(pg_param_next(&r, &none, &s.response));
+    SC_TRY(sc_reader_expect_end(&r));
+    *out = s;
+    return SC_OK;
+}
+
 /* ---- to the client ---- */
 size_t pg_begin(struct sc_buf *out, char type)
 {
@@ -284,6 +296,7 @@ void pg_put_notice(struct sc_buf *out, const struct pg_notice *n)
     put_field(out, 'C', n->sqlstate);
     put_field(out, 'M', n->message);
     put_field(out, 'D', n->detail);
+    put_field(out, 'H', n->hint);
     put_field(out, 'W', n->where);
     if (n->position != 0) {
         char number[24];

@@ -66,6 +66,13 @@ sc_err pg_param_next(struct sc_reader *r, bool *null_out, struct sc_slice *out) 
 /* Format code (0 text, 1 binary) of item i under the none/one/each rule. */
 uint16_t pg_format_of(struct sc_slice formats, size_t i);
 
+/* ---- the login ---- */
+struct pg_sasl_first {
+    struct sc_slice mechanism;
+    struct sc_slice response; /* empty also when there is none */
+};
+sc_err pg_sasl_first_parse(struct sc_slice body, struct pg_sasl_first *out) SC_MUST_CHECK;
+
 /* ---- to the client ---- */
 /* Begins a message; its length is written by pg_end(), which takes what pg_begin() returned. */
 size_t pg_begin(struct sc_buf *out, char type);
@@ -81,6 +88,7 @@ struct pg_notice {
     const char *sqlstate; /* five characters */
     const char *message;
     const char *detail;   /* NULL: none */
+    const char *hint;     /* NULL: none */
     const char *where;    /* NULL: none */
     size_t position;      /* 1-based character in the query; 0: unknown */
 };

@@ -1,6 +1,8 @@
 /* Running a statement that has its parameters: column types, rows, CommandComplete tags. */
 #include "cascadb/internal.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <strings.h>
 
@@ -26,7 +28,7 @@ static uint32_t oid_of_name(const char *name)
     return PG_OID_TEXT;
 }
 
-static uint32_t column_oid(const struct sc_sql_stmt *st, size_t i, bool have_row)
+uint32_t pg_column_oid(const struct sc_sql_stmt *st, size_t i, bool have_row)
 {
     uint32_t oid = pg_oid_of_declared(sc_sql_column_type(st, i));
     if (oid == PG_OID_NONE && have_row) {
@@ -46,7 +48,7 @@ static sc_err columns_know(struct pg_connection *c, struct pg_portal *p, bool ha
         return pg_fail(&c->error, SC_E_NOMEM, "53200", "out of memory");
     p->column_count = count;
     for (size_t i = 0; i < count; i++)
-        p->column_oids[i] = column_oid(p->stmt, i, have_row);
+        p->column_oids[i] = pg_column_oid(p->stmt, i, have_row);
     return SC_OK;
 }
 
@@ -57,7 +59,7 @@ sc_err pg_portal_types_static(struct pg_portal *p)
     if (p->column_oids == NULL)
         return SC_E_NOMEM;
     for (size_t i = 0; i < p->column_count; i++)
-        p->column_oids[i] = column_oid(p->stmt, i, false);
+        p->column_oids[i] = pg_column_oid(p->stmt, i, false);
     return SC_OK;
 }
 
@@ -166,7 +168,7 @@ sc_err pg_statement_describe(struct pg_connection *c, struct pg_statement *s)
     at = pg_begin(&c->out, 'T');
     sc_buf_put_u16be(&c->out, (uint16_t)count);
     for (size_t i = 0; i < count; i++)
-        put_column(&c->out, sc_sql_column_name(s->stmt, i), column_oid(s->stmt, i, false), 0);
+        put_column(&c->out, sc_sql_column_name(s->stmt, i), pg_column_oid(s->stmt, i, false), 0);
     pg_end(&c->out, at);
     return SC_OK;
 }
@@ -187,6 +189,12 @@ static sc_err row_send(struct pg_connection *c, struct pg_portal *p)
         }
     }
     pg_end(&c->out, at);
+    p->size += c->out.size - before;
+    if (c->opt->result_size_max != 0 && p->size > c->opt->result_size_max) {
+        c->out.size = before;
+        return pg_fail(&c->error, SC_E_LIMIT, "54000", "the result is larger than %llu bytes",
+                       (unsigned long long)c->opt->result_size_max);
+    }
     return pg_flush_if_full(c);
 }
 
@@ -299,14 +307,12 @@ static sc_err commit_broken(struct pg_connection *c, char tag[static PG_TAG_SIZE
     return err == SC_OK ? SC_OK : pg_session_failed(c, err);
 }
 
-sc_err pg_portal_run(struct pg_connection *c, struct pg_portal *p, uint64_t row_count_max, bool with_description,
-                     bool *more_out, char tag[static PG_TAG_SIZE])
+static sc_err portal_run(struct pg_connection *c, struct pg_portal *p, uint64_t row_count_max, bool with_description,
+                         bool *more_out, char tag[static PG_TAG_SIZE])
 {
     const enum sql_kind kind = sc_sql_stmt_kind(p->stmt);
-    *more_out = false;
-    tag[0] = '\0';
-    if (kind == SQL_KIND_EMPTY)
-        return SC_OK;
+    if (!pg_journal_ready(c->opt->journal) && kind != SQL_KIND_ROLLBACK)
+        return pg_fail(&c->error, SC_E_IO, "58030", "the audit log cannot be written: no statement is run");
     SC_TRY(pg_check_transaction(c, kind));
     sc_metric_add(c->opt->metrics->statements, 1);
     if (p->done) { /* at its end before, or found empty by Describe */
@@ -337,4 +343,24 @@ sc_err pg_portal_run(struct pg_connection *c, struct pg_portal *p, uint64_t row_
     if (!*more_out)
         tag_make(c, p, tag);
     return SC_OK;
+}
+
+sc_err pg_portal_run(struct pg_connection *c, struct pg_portal *p, uint64_t row_count_max, bool with_description,
+                     bool *more_out, char tag[static PG_TAG_SIZE])
+{
+    const int64_t begun_us = sc_mono_us(&sc_clock_system);
+    const uint64_t before = p->row_count;
+    *more_out = false;
+    tag[0] = '\0';
+    if (sc_sql_stmt_kind(p->stmt) == SQL_KIND_EMPTY)
+        return SC_OK;
+    const sc_err err = portal_run(c, p, row_count_max, with_description, more_out, tag);
+    const uint64_t sent = p->row_count >= before ? p->row_count - before : 0;
+    int64_t rows = (int64_t)sent;
+    if (err == SC_OK && sc_sql_stmt_kind(p->stmt) == SQL_KIND_COPY)
+        rows = strtoll(tag + strlen("COPY "), NULL, 10);
+    else if (err == SC_OK && sent == 0 && !sc_sql_stmt_read_only(p->stmt))
+        rows = sc_sql_changes(p->stmt);
+    pg_note(c, sc_sql_stmt_text(p->stmt), begun_us, rows, err);
+    return err;
 }

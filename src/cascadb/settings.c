@@ -1,4 +1,5 @@
 /* SET and SHOW: the settings that PostgreSQL's clients ask for.  Hardly any can be changed. */
+#include "cascadb/settings.h"
 #include "cascadb/internal.h"
 
 #include <stdio.h>
@@ -49,12 +50,25 @@ static const char *value_of(const struct pg_connection *c, const struct setting 
     return s->change == APPLICATION_NAME ? c->application_name : s->value;
 }
 
+const char *pg_setting_default(const char *name)
+{
+    const struct setting *s = setting_find(name);
+    return s != NULL ? s->value : NULL;
+}
+
+const char *pg_setting(void *connection, const char *name)
+{
+    const struct pg_connection *c = connection;
+    const struct setting *s = setting_find(name);
+    return s != NULL ? value_of(c, s) : NULL;
+}
+
 void pg_settings_send(struct pg_connection *c)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (settings[i].reported)
             pg_put_parameter(&c->out, settings[i].name, value_of(c, &settings[i]));
-    pg_put_parameter(&c->out, "session_authorization", c->opt->user);
+    pg_put_parameter(&c->out, "session_authorization", c->who.name);
 }
 
 /* The name that SET or SHOW is about; *lx is behind it.  "" when there is none. */
@@ -139,7 +153,12 @@ sc_err pg_show_find(struct pg_connection *c, struct sc_slice text, const char **
     name_of(&lx, name);
     if (strcasecmp(name, "transaction_read_only") == 0) {
         *name_out = "transaction_read_only";
-        *value_out = c->opt->read_only ? "on" : "off";
+        *value_out = c->who.read_only ? "on" : "off";
+        return SC_OK;
+    }
+    if (strcasecmp(name, "session_authorization") == 0) {
+        *name_out = "session_authorization";
+        *value_out = c->who.name;
         return SC_OK;
     }
     const struct setting *s = setting_find(name);

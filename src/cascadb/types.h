@@ -30,6 +30,8 @@ sc_err pg_fail(struct sc_sql_error *e, sc_err code, const char *sqlstate, const 
 uint32_t pg_oid_of_declared(const char *type);
 /* OID that shows a value whole; PG_OID_NONE for NULL. */
 uint32_t pg_oid_of_value(const struct sc_sql_value *v);
+/* OID of a result's column: as declared, else by the value of the current row, else a guess from its name (portal.c). */
+uint32_t pg_column_oid(const struct sc_sql_stmt *st, size_t i, bool have_row);
 /* Size in bytes of the binary form, -1: variable. */
 int16_t pg_oid_size(uint32_t oid);
 

@@ -153,7 +153,9 @@ static sc_err wait_for(int fd, int ssl_error, int64_t deadline_ms)
     }
 }
 
-static sc_err handshake(const struct sc_tls *tls, int fd, bool server, const char *expected_id, int timeout_ms,
+enum side { CLIENT, SERVER, SERVER_ANY }; /* SERVER_ANY: also for clients without a certificate */
+
+static sc_err handshake(const struct sc_tls *tls, int fd, enum side side, const char *expected_id, int timeout_ms,
                         struct sc_tls_stream **out, struct sc_diag *diag)
 {
     struct sc_tls_stream *s = calloc(1, sizeof *s);
@@ -165,10 +167,12 @@ static sc_err handshake(const struct sc_tls *tls, int fd, bool server, const cha
     const int flags = fcntl(fd, F_GETFL);
     if (s->ssl == NULL || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || SSL_set_fd(s->ssl, fd) != 1)
         err = sc_fail(diag, SC_E_NOMEM, "TLS stream");
+    if (err == SC_OK && side == SERVER_ANY)
+        SSL_set_verify(s->ssl, SSL_VERIFY_PEER, NULL); /* one that is shown must still be good */
     const int64_t deadline = timeout_ms >= 0 ? now_ms() + timeout_ms : -1;
     while (err == SC_OK) {
         ERR_clear_error(); /* SSL_get_error() believes whatever is in the thread's queue */
-        const int rc = server ? SSL_accept(s->ssl) : SSL_connect(s->ssl);
+        const int rc = side != CLIENT ? SSL_accept(s->ssl) : SSL_connect(s->ssl);
         if (rc == 1)
             break;
         const int e = SSL_get_error(s->ssl, rc);
@@ -177,7 +181,7 @@ static sc_err handshake(const struct sc_tls *tls, int fd, bool server, const cha
         else if ((err = wait_for(fd, e, deadline)) != SC_OK)
             err = sc_fail(diag, err, "TLS handshake: %s", err == SC_E_AGAIN ? "timed out" : "poll failed");
     }
-    if (err == SC_OK)
+    if (err == SC_OK && (side != SERVER_ANY || SSL_get0_peer_certificate(s->ssl) != NULL))
         err = net_peer_spiffe_id(s->ssl, s->peer, diag);
     if (err == SC_OK && expected_id != NULL && strcmp(expected_id, s->peer) != 0)
         err = sc_fail(diag, SC_E_AUTH, "peer is %s, expected %s", s->peer, expected_id);
@@ -192,13 +196,19 @@ static sc_err handshake(const struct sc_tls *tls, int fd, bool server, const cha
 
 sc_err sc_tls_accept(const struct sc_tls *tls, int fd, int timeout_ms, struct sc_tls_stream **out, struct sc_diag *diag)
 {
-    return handshake(tls, fd, true, NULL, timeout_ms, out, diag);
+    return handshake(tls, fd, SERVER, NULL, timeout_ms, out, diag);
+}
+
+sc_err sc_tls_accept_optional(const struct sc_tls *tls, int fd, int timeout_ms, struct sc_tls_stream **out,
+                              struct sc_diag *diag)
+{
+    return handshake(tls, fd, SERVER_ANY, NULL, timeout_ms, out, diag);
 }
 
 sc_err sc_tls_connect(const struct sc_tls *tls, int fd, const char *expected_id, int timeout_ms,
                       struct sc_tls_stream **out, struct sc_diag *diag)
 {
-    return handshake(tls, fd, false, expected_id, timeout_ms, out, diag);
+    return handshake(tls, fd, CLIENT, expected_id, timeout_ms, out, diag);
 }
 
 void sc_tls_stream_free(struct sc_tls_stream *s)
@@ -227,6 +237,29 @@ const char *sc_tls_stream_peer(const struct sc_tls_stream *s)
 int sc_tls_stream_fd(const struct sc_tls_stream *s)
 {
     return s->fd;
+}
+
+sc_err sc_tls_stream_end_point(const struct sc_tls_stream *s, uint8_t out[static SC_TLS_END_POINT_SIZE_MAX],
+                               size_t *size_out)
+{
+    _Static_assert(SC_TLS_END_POINT_SIZE_MAX >= EVP_MAX_MD_SIZE, "the longest hash fits");
+    X509 *x = SSL_get_certificate(s->ssl);
+    int hash_nid = NID_undef;
+    int key_nid = NID_undef;
+    unsigned size = 0;
+    if (x == NULL || X509_get_signature_info(x, &hash_nid, &key_nid, NULL, NULL) != 1 || hash_nid == NID_undef) {
+        ERR_clear_error();
+        return SC_E_UNSUPPORTED;
+    }
+    if (hash_nid == NID_md5 || hash_nid == NID_sha1)
+        hash_nid = NID_sha256; /* RFC 5929, 4.1 */
+    const EVP_MD *md = EVP_get_digestbynid(hash_nid);
+    if (md == NULL || X509_digest(x, md, out, &size) != 1) {
+        ERR_clear_error();
+        return SC_E_UNSUPPORTED;
+    }
+    *size_out = size;
+    return SC_OK;
 }
 
 size_t sc_tls_stream_pending(const struct sc_tls_stream *s)

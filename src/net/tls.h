@@ -23,6 +23,9 @@ struct sc_tls_stream;
  * the client's certificate.  SC_E_AUTH with the reason when it is not acceptable. */
 sc_err sc_tls_accept(const struct sc_tls *tls, int fd, int timeout_ms, struct sc_tls_stream **out, struct sc_diag *diag)
     SC_MUST_CHECK;
+/* As above, but a client without a certificate is let in: its peer name is "".  For protocols with a login of their own. */
+sc_err sc_tls_accept_optional(const struct sc_tls *tls, int fd, int timeout_ms, struct sc_tls_stream **out,
+                              struct sc_diag *diag) SC_MUST_CHECK;
 /* Client side; the server's certificate must bear the SPIFFE ID expected_id. */
 sc_err sc_tls_connect(const struct sc_tls *tls, int fd, const char *expected_id, int timeout_ms,
                       struct sc_tls_stream **out, struct sc_diag *diag) SC_MUST_CHECK;
@@ -30,6 +33,11 @@ void sc_tls_stream_free(struct sc_tls_stream *s); /* closes the socket; NULL is 
 void sc_tls_stream_freep(struct sc_tls_stream **s);
 const char *sc_tls_stream_peer(const struct sc_tls_stream *s); /* SPIFFE ID */
 int sc_tls_stream_fd(const struct sc_tls_stream *s);
+/* The channel binding "tls-server-end-point" (RFC 5929) of the server's side: a hash of its certificate.
+ * SC_E_UNSUPPORTED where the certificate's signature has no single hash (Ed25519), for which there is none. */
+#define SC_TLS_END_POINT_SIZE_MAX ((size_t)64)
+sc_err sc_tls_stream_end_point(const struct sc_tls_stream *s, uint8_t out[static SC_TLS_END_POINT_SIZE_MAX],
+                               size_t *size_out) SC_MUST_CHECK;
 /* At least one byte into out; *size_out = 0 at the peer's orderly end.  timeout_ms < 0 waits for ever (SC_E_AGAIN on
  * time-out, nothing read). */
 sc_err sc_tls_stream_read(struct sc_tls_stream *s, uint8_t *out, size_t size, int timeout_ms, size_t *size_out,

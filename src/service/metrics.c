@@ -3,9 +3,15 @@
 #include <inttypes.h>
 
 #define METRIC_COUNT_MAX 128
+#define EXTRA_COUNT_MAX  8
 
+struct extra {
+    void (*write)(void *arg, struct sc_buf *out);
+    void *arg;
+};
 struct sc_metrics {
-    size_t count;
+    size_t count, extra_count;
+    struct extra extra[EXTRA_COUNT_MAX];
     struct sc_metric metric[METRIC_COUNT_MAX];
 };
 
@@ -45,6 +51,12 @@ struct sc_metric *sc_metrics_gauge(struct sc_metrics *m, const char *name, const
     return add(m, "gauge", name, labels, help);
 }
 
+void sc_metrics_extra(struct sc_metrics *m, void (*write)(void *arg, struct sc_buf *out), void *arg)
+{
+    SC_ASSERT(m->extra_count < EXTRA_COUNT_MAX);
+    m->extra[m->extra_count++] = (struct extra){write, arg};
+}
+
 void sc_metrics_write(const struct sc_metrics *m, struct sc_buf *out)
 {
     const char *before = "";
@@ -58,4 +70,6 @@ void sc_metrics_write(const struct sc_metrics *m, struct sc_buf *out)
         else
             sc_buf_put_fmt(out, "%s %" PRId64 "\n", x->name, sc_metric_get(x));
     }
+    for (size_t i = 0; i < m->extra_count; i++)
+        m->extra[i].write(m->extra[i].arg, out);
 }

@@ -20,6 +20,9 @@ void sc_metrics_free(struct sc_metrics *m);
 /* Never NULL: aborts when memory is spent at start-up.  Metrics of one name are registered one after another. */
 struct sc_metric *sc_metrics_counter(struct sc_metrics *m, const char *name, const char *labels, const char *help);
 struct sc_metric *sc_metrics_gauge(struct sc_metrics *m, const char *name, const char *labels, const char *help);
+/* Has write(arg, out) append whole families of its own whenever the metrics are shown: for labels that are not known at
+ * start.  At most 8. */
+void sc_metrics_extra(struct sc_metrics *m, void (*write)(void *arg, struct sc_buf *out), void *arg);
 void sc_metrics_write(const struct sc_metrics *m, struct sc_buf *out);
 
 static inline void sc_metric_add(struct sc_metric *metric, int64_t n)

@@ -16,6 +16,8 @@ struct memory_client {
     uint32_t cancelled;   /* process of a CancelRequest */
     _Atomic bool stopping;
     struct sc_sql_session *session;
+    const struct pg_auth *auth; /* NULL: a certificate has said who it is */
+    struct sc_slice end_point;
 };
 
 static inline sc_err memory_read(void *self, uint8_t *out, size_t size, int timeout_ms, size_t *size_out, struct sc_diag *diag)
@@ -65,8 +67,10 @@ static inline void memory_client_deinit(struct memory_client *m)
 static inline sc_err memory_client_serve(struct memory_client *m, struct sc_sql_db *db, const struct pg_metrics *metrics,
                                          bool read_only, struct sc_diag *diag)
 {
+    const struct pg_principal who = { .name = "spiffe://securecloud.local/test", .read_only = read_only };
     const struct pg_connection_options opt = {
-        .stream = { memory_read, memory_write, m }, .db = db, .user = "spiffe://securecloud.local/test", .read_only = read_only,
+        .stream = { memory_read, memory_write, m }, .db = db, .principal = m->auth != NULL ? NULL : &who, .auth = m->auth,
+        .end_point = m->end_point.size != 0 ? m->end_point : SC_SLICE_EMPTY,
         .process = 7, .key = 42, .metrics = metrics, .stopping = &m->stopping, .startup_ms_max = 1000, .idle_ms_max = 1000,
         .write_ms_max = 1000, .statement_ms_max = m->statement_ms_max != 0 ? m->statement_ms_max : 2000, .session_changed = memory_session_changed, .cancel = memory_cancel, .arg = m,
     };

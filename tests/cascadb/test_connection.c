@@ -145,7 +145,7 @@ static void a_startup_that_is_none_is_refused(void **state)
     static const struct {
         uint32_t size, code;
         const char *answer;
-    } bad[] = { { 8, 80877103, "E(08P01)" }, { 8, 2u << 16, "E(0A000)" }, { 8, 3u << 16, "E(08P01)" }, { 7, 3u << 16, "E(08P01)" },
+    } bad[] = { { 8, 2u << 16, "E(0A000)" }, { 8, 3u << 16, "E(08P01)" }, { 7, 3u << 16, "E(08P01)" },
                 { 0x7fffffff, 0, "E(08P01)" } };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         memory_client_deinit(&f->c);
@@ -154,6 +154,87 @@ static void a_startup_that_is_none_is_refused(void **state)
         sc_buf_put_u32be(&f->c.in, bad[i].code);
         assert_string_equal(answer(f), bad[i].answer);
         assert_true(f->err != SC_OK);
+    }
+}
+
+static void encryption_is_declined_twice_and_no_more(void **state)
+{
+    struct fixture *f = *state;
+    f->c = (struct memory_client){ 0 };
+    for (int i = 0; i < 3; i++) {
+        sc_buf_put_u32be(&f->c.in, 8);
+        sc_buf_put_u32be(&f->c.in, i == 1 ? 80877104 : 80877103); /* SSLRequest, GSSENCRequest */
+    }
+    assert_err(memory_client_serve(&f->c, f->db, &f->counters, false, &f->diag), SC_E_MALFORMED);
+    assert_true(f->c.out.size > 2);
+    assert_memory_equal(f->c.out.ptr, "NNE", 3);
+}
+
+/* ---- login by password ---- */
+static void say_sasl(struct sc_buf *in, const char *mechanism, const char *response)
+{
+    const size_t at = pg_begin(in, 'p');
+    if (mechanism != NULL) {
+        pg_put_cstr(in, mechanism);
+        sc_buf_put_lv32(in, sc_slice_str(response));
+    } else
+        sc_buf_put_str(in, response);
+    pg_end(in, at);
+}
+
+static void a_login_that_is_none_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char first[] = "n,,n=,r=abcdefgh";
+    static const char final[] = "c=biws,r=abcdefgh,p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    SC_CLEANUP(sc_json_freep) json_t *rights = json_object();
+    SC_CLEANUP(pg_auth_freep) struct pg_auth *auth = NULL;
+    assert_ok(pg_auth_new(rights, NULL, &auth, NULL));
+    for (int i = 0; i < 9; i++) {
+        const char *expected = "E(08P01)";
+        struct sc_buf *in = client(f);
+        f->c.auth = auth;
+        switch (i) {
+        case 0: /* out of order */
+            say_query(in, "SELECT 1");
+            break;
+        case 1: /* a mechanism that is not offered, PLUS without TLS among them */
+            say_sasl(in, "PLAIN", "me");
+            expected = "E(28000)";
+            break;
+        case 2:
+            say_sasl(in, "SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,n=,r=abc");
+            expected = "E(28000)";
+            break;
+        case 3:
+            say_sasl(in, "SCRAM-SHA-256", "nonsense");
+            break;
+        case 4: /* nothing may be asked to be kept before the client is known */
+            sc_buf_put_u8(in, 'p');
+            sc_buf_put_u32be(in, 1 << 20);
+            break;
+        case 5:
+            say_sasl(in, "SCRAM-SHA-256", first);
+            say_query(in, "SELECT 1");
+            expected = "E(08P01)";
+            break;
+        case 6: /* played back: of another exchange */
+            say_sasl(in, "SCRAM-SHA-256", first);
+            say_sasl(in, NULL, final);
+            expected = "E(28P01)";
+            break;
+        case 7:
+            say_sasl(in, "SCRAM-SHA-256", first);
+            f->c.at_end = SC_E_AGAIN;
+            expected = "E(08006)";
+            break;
+        default: /* gone in the middle */
+            say_sasl(in, "SCRAM-SHA-256", first);
+            expected = "";
+        }
+        assert_string_equal(answer(f), expected);
+        assert_true(f->err != SC_OK);
+        assert_null(f->c.session); /* no session was made for a stranger */
     }
 }
 
@@ -536,6 +617,8 @@ int main(void)
         CONNECTION_TEST(it_greets_with_what_clients_need),
         CONNECTION_TEST(newer_clients_are_told_to_speak_version_3_0),
         CONNECTION_TEST(a_startup_that_is_none_is_refused),
+        CONNECTION_TEST(encryption_is_declined_twice_and_no_more),
+        CONNECTION_TEST(a_login_that_is_none_is_refused),
         CONNECTION_TEST(a_cancel_request_is_passed_on),
         CONNECTION_TEST(simple_queries_are_answered),
         CONNECTION_TEST(a_prepared_query_is_described_and_run),
