@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing: bootstrap.sh build [test]
 set -eu
 
-build_packages="gcc libc6-dev pkg-config meson ninja-build python3 libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev
+build_packages="gcc libc6-dev pkg-config meson ninja-build python3 libevent-dev libssl-dev libcurl4-openssl-dev libjansson-dev libyaml-dev
 libsqlite3-dev libpq-dev zlib1g-dev libzstd-dev liblz4-dev libreadline-dev libcmocka-dev"
 test_packages="clang libclang-rt-14-dev llvm bats postgresql-client openssl curl chromium libxml2-utils git procps"
 

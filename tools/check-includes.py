@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "crypto", "net", "service", "store", "kvs", "sql", "cascadb", "metering", "collection", "field", "billing",
+FLOORS = ["base", "crypto", "net", "attest", "service", "store", "kvs", "sql", "cascadb", "metering", "collection", "field", "billing",
           "fraud", "report", "cli"]
 # The engines know nothing of the energy business, and what a meter is knows nothing of sockets.
 APART = {"kvs": {"metering"}, "sql": {"metering", "net", "service"}, "metering": {"net", "service"}}
@@ -22,6 +22,7 @@ HOMES = [  # (header, rooms that may include it)
     (re.compile(r"sqlite3(ext)?\.h"), {"sql"}),
     (re.compile(r"(postgresql/)?libpq(-fe\.h|/)"), DATABASE_CLIENTS),
     (re.compile(r"jansson\.h"), {"base"}),
+    (re.compile(r"yaml\.h"), {"base"}),
 ]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -141,6 +141,20 @@ static inline void sc_store_u64be(uint8_t *p, uint64_t v)
     memcpy(p, &v, 8);
 }
 
+/* ---- and little-endian ones, as the processors of others write them ---- */
+static inline uint16_t sc_load_u16le(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+static inline uint32_t sc_load_u32le(const uint8_t *p)
+{
+    return (uint32_t)sc_load_u16le(p) | (uint32_t)sc_load_u16le(p + 2) << 16;
+}
+static inline uint64_t sc_load_u64le(const uint8_t *p)
+{
+    return (uint64_t)sc_load_u32le(p) | (uint64_t)sc_load_u32le(p + 4) << 32;
+}
+
 /* ---- hex ---- */
 /* Lower-case hex of s into text, which holds 2 * s.size + 1. */
 void sc_hex_encode(struct sc_slice s, char *text);

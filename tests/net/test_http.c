@@ -146,11 +146,33 @@ static int teardown(void **state)
     return 0;
 }
 
+static void headers_of_an_answer_are_told(void **state)
+{
+    const struct server *s = *state;
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf body = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf type = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf absent = { 0 };
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf tiny = { .size_max = 3 };
+    const struct sc_http_header headers[] = { { "content-TYPE", &type }, { "Content", &absent } };
+    const struct sc_http_header too_long[] = { { "Content-Type", &tiny } };
+    char url[256];
+    snprintf(url, sizeof url, "%s/hello", s->url);
+    assert_ok(sc_http_fetch(url, 5000, headers, 2, &body, NULL));
+    assert_string_equal(sc_buf_cstr(&type), "text/plain; charset=utf-8");
+    assert_int_equal(absent.size, 0); /* a part of a name is not the name */
+    assert_string_equal(sc_buf_cstr(&body), "GET 0");
+    sc_buf_reset(&body);
+    assert_err(sc_http_fetch(url, 5000, too_long, 1, &body, NULL), SC_E_LIMIT);
+    snprintf(url, sizeof url, "%s/nothing", s->url);
+    assert_err(sc_http_fetch(url, 5000, NULL, 0, &body, NULL), SC_E_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_is_got_and_appended),
         cmocka_unit_test(failures_are_told_apart_and_append_nothing),
+        cmocka_unit_test(headers_of_an_answer_are_told),
         cmocka_unit_test(a_body_is_received_and_one_too_large_is_refused),
         cmocka_unit_test(a_taken_port_is_told),
     };
