@@ -114,6 +114,11 @@ enum sc_sign_alg sc_signer_alg(const struct sc_signer *signer);
 /* Appends the signature over message to out. */
 sc_err sc_signer_sign(const struct sc_signer *signer, struct sc_slice message, struct sc_buf *out) SC_MUST_CHECK;
 
+/* P-256 only (else SC_E_UNSUPPORTED): the signature as r || s, and the public point as x || y, big-endian, as the quotes
+ * of processors have them. */
+sc_err sc_signer_sign_raw(const struct sc_signer *signer, struct sc_slice message, uint8_t rs_out[static 64]) SC_MUST_CHECK;
+sc_err sc_signer_point(const struct sc_signer *signer, uint8_t xy_out[static 64]) SC_MUST_CHECK;
+
 /* SubjectPublicKeyInfo, DER */
 sc_err sc_verifier_from_spki(struct sc_slice der, struct sc_verifier **out, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err sc_verifier_to_spki(const struct sc_verifier *v, struct sc_buf *out) SC_MUST_CHECK;
