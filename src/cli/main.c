@@ -19,6 +19,8 @@ static const struct {
     {"Working with the data", "kvs", "look into a volume of the Secure KVS, and verify it"},
     {"Running an installation", "init", "make authorities, identities and configurations"},
     {"Running an installation", "attest", "judge the evidence of an enclave (SGX, TDX, SEV-SNP), or show what it says"},
+    {"Running an installation", "tee", "measure and sign programs; who a process is, as its evidence says"},
+    {"Running an installation", "quotingd", "the quoting daemon of the software backend (SIMULATED)"},
     {"Services (started by an identity)", "aggregator",
      "forwards sealed messages, stores them while the uplink is down"},
     {"Services (started by an identity)", "authenticator", "opens and verifies what meters say"},
