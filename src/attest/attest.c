@@ -36,7 +36,8 @@ enum sc_attest_reason attest_refuse(struct sc_attest_result *r, enum sc_attest_r
     r->reason = reason;
     snprintf(r->detail, sizeof r->detail, "%s", diag != NULL ? diag->text : "");
     for (char *p = r->detail; *p != '\0'; p++) /* a parser's story may quote what it stumbled over */
-        *p = *p >= ' ' && *p < 0x7f ? *p : '?';
+        if (*p < ' ' || *p == 0x7f)
+            *p = '?';
     return reason;
 }
 

@@ -1,7 +1,7 @@
 /* attest/attest.h - judging an enclave: is this evidence genuine, what code does it speak of, on what platform?
  *
  * One verifier for every kind: Intel SGX and TDX (DCAP quotes, versions 3, 4 and 5, ECDSA P-256), AMD SEV-SNP (reports of
- * version 2 and later), and *software* evidence: a DCAP quote under a simulation root, judged by the same code and
+ * version 2 to 5), and *software* evidence: a DCAP quote under a simulation root, judged by the same code and
  * labelled simulated wherever it is shown.  docs/attestation.md tells every check, its order and its source.
  *
  * Two questions are kept apart.  sc_attest_verify() answers "is it true?": the reason is SC_ATTEST_OK, or why the
@@ -58,7 +58,6 @@ enum sc_attest_reason {
     SC_ATTEST_PCK_REVOKED,
     SC_ATTEST_CA_REVOKED,
     SC_ATTEST_TCB_SIGNER_REVOKED,
-    SC_ATTEST_VEK_REVOKED,
     /* collateral */
     SC_ATTEST_TCB_SIGNER,
     SC_ATTEST_TCBINFO_MISSING,

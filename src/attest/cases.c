@@ -17,16 +17,19 @@ struct run {
     struct sc_cases_outcome outcome;
 };
 
+/* Further fields are remarks. */
 static sc_err split(char *line, char *fields[static FIELD_COUNT], struct sc_diag *diag)
 {
     size_t count = 0;
-    for (char *rest = line; rest != NULL; count++) {
-        char *field = strsep(&rest, "\t");
-        if (count == FIELD_COUNT)
-            return sc_fail(diag, SC_E_MALFORMED, "more than %d fields", FIELD_COUNT);
-        fields[count] = field;
-    }
+    for (char *rest = line; rest != NULL && count < FIELD_COUNT; count++)
+        fields[count] = strsep(&rest, "\t");
     return count == FIELD_COUNT ? SC_OK : sc_fail(diag, SC_E_MALFORMED, "%zu fields instead of %d", count, FIELD_COUNT);
+}
+
+/* Paths are relative to the list's folder. */
+static char *place_of(const struct run *run, const char *name)
+{
+    return name[0] == '/' ? strdup(name) : sc_path_join(run->dir, name);
 }
 
 static sc_err parse_request(char *const fields[static FIELD_COUNT], struct sc_attest_request *req, struct sc_diag *diag)
@@ -61,7 +64,7 @@ static sc_err read_roots(const struct run *run, const char *name, enum sc_attest
     const enum sc_root_kind root = kind == SC_ATTEST_SNP        ? SC_ROOT_AMD
                                    : kind == SC_ATTEST_SOFTWARE ? SC_ROOT_SIMULATION
                                                                 : SC_ROOT_INTEL;
-    SC_CLEANUP(sc_freep) char *path = sc_path_join(run->dir, name);
+    SC_CLEANUP(sc_freep) char *path = place_of(run, name);
     if (path == NULL)
         return sc_fail(diag, SC_E_NOMEM, "roots");
     return sc_roots_add_files(roots, root, path, diag);
@@ -69,7 +72,7 @@ static sc_err read_roots(const struct run *run, const char *name, enum sc_attest
 
 static sc_err read_evidence(const struct run *run, const char *name, struct sc_buf *out, struct sc_diag *diag)
 {
-    SC_CLEANUP(sc_freep) char *path = sc_path_join(run->dir, name);
+    SC_CLEANUP(sc_freep) char *path = place_of(run, name);
     if (path == NULL)
         return sc_fail(diag, SC_E_NOMEM, "evidence");
     return sc_file_read(path, SC_QUOTE_SIZE_MAX, out, diag);
@@ -79,7 +82,7 @@ static sc_err read_collateral(const struct run *run, const char *name, struct sc
 {
     if (strcmp(name, "-") == 0)
         return SC_OK;
-    SC_CLEANUP(sc_freep) char *path = sc_path_join(run->dir, name);
+    SC_CLEANUP(sc_freep) char *path = place_of(run, name);
     if (path == NULL)
         return sc_fail(diag, SC_E_NOMEM, "collateral");
     return sc_collateral_read(path, out, diag);
@@ -115,14 +118,27 @@ static sc_err run_case(struct run *run, char *const fields[static FIELD_COUNT], 
     return SC_OK;
 }
 
-static sc_err run_line(struct run *run, char *line, struct sc_diag *diag)
+/* A case that cannot be run has failed: nothing is skipped, and the others are still told. */
+static sc_err run_line(struct run *run, char *line, unsigned number, struct sc_diag *diag)
 {
-    char *fields[FIELD_COUNT];
+    char *fields[FIELD_COUNT] = {NULL};
+    struct sc_diag why = {0};
     line[strcspn(line, "\r")] = '\0';
     if (line[0] == '\0' || line[0] == '#')
         return SC_OK;
-    SC_TRY(split(line, fields, diag));
-    return sc_context(diag, run_case(run, fields, diag), "case %s", fields[ID]);
+    sc_err err = split(line, fields, &why);
+    if (err == SC_OK)
+        err = run_case(run, fields, &why);
+    if (err == SC_E_NOMEM)
+        return sc_fail(diag, err, "%s", sc_diag_text(&why, err));
+    if (err == SC_OK)
+        return SC_OK;
+    sc_ignore(sc_context(&why, err, "line %u", number)); /* told by the callback */
+    const struct sc_case c = {.id = fields[ID] != NULL ? fields[ID] : "", .expected = "", .got = why.text};
+    run->outcome.failed++;
+    if (run->fn != NULL)
+        run->fn(run->arg, &c);
+    return SC_OK;
 }
 
 sc_err sc_cases_run(const char *path, sc_case_fn fn, void *arg, struct sc_cases_outcome *out, struct sc_diag *diag)
@@ -141,7 +157,7 @@ sc_err sc_cases_run(const char *path, sc_case_fn fn, void *arg, struct sc_cases_
     char *rest = (char *)list.ptr;
     for (unsigned number = 1; rest != NULL; number++) {
         char *line = strsep(&rest, "\n");
-        SC_TRY(sc_context(diag, run_line(&run, line, diag), "%s:%u", path, number));
+        SC_TRY(sc_context(diag, run_line(&run, line, number, diag), "%s:%u", path, number));
     }
     if (run.outcome.passed + run.outcome.failed == 0)
         return sc_fail(diag, SC_E_MALFORMED, "%s: no cases", path);

@@ -3,7 +3,7 @@
  * Tab-separated, a line each, '#' starts a comment line:
  *   id  kind (sgx, tdx, snp)  check (full, sig)  trusted roots (a file or a pattern)  evidence  collateral folder or -
  *   time (seconds since 1970)  verdicts that are right, separated by |
- * Paths are relative to the list's own folder. */
+ * Further fields are remarks.  Paths are relative to the list's own folder. */
 #ifndef SC_ATTEST_CASES_H
 #define SC_ATTEST_CASES_H
 
@@ -14,14 +14,13 @@ struct sc_case {
     const char *expected;
     const char *got;
     bool passed;
-    const struct sc_attest_result *result;
+    const struct sc_attest_result *result; /* NULL: the case could not be run; then `got` tells why */
 };
 typedef void (*sc_case_fn)(void *arg, const struct sc_case *c); /* after each case; lives for the call only */
 struct sc_cases_outcome {
     size_t passed, failed;
 };
-/* Runs all.  A case whose files cannot be read or whose line is malformed ends the run with an error that names the
- * line: nothing is skipped. */
+/* Runs all.  A case whose files cannot be read or whose line is malformed counts as failed: nothing is skipped. */
 sc_err sc_cases_run(const char *path, sc_case_fn fn, void *arg, struct sc_cases_outcome *out,
                     struct sc_diag *diag) SC_MUST_CHECK;
 

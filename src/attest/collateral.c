@@ -62,7 +62,7 @@ static sc_err take_crl(struct sc_slice bytes, struct sc_crl **out, struct attest
     return remember(f, sc_context(&f->diag, sc_crl_parse(bytes, out, &f->diag), "%s", name), SC_ATTEST_CRL_FORMAT);
 }
 
-/* The TCB signing certificate and, where the chain has it, the root; in any order. */
+/* The TCB signing certificate and the root, in any order. */
 static sc_err read_signer(struct sc_collateral *c, struct sc_slice pem, struct sc_diag *diag)
 {
     struct sc_cert *certs[2] = {NULL, NULL};
@@ -84,8 +84,8 @@ static sc_err read_signer(struct sc_collateral *c, struct sc_slice pem, struct s
         }
         *place = cert;
     }
-    if (err == SC_OK && c->signer.cert == NULL)
-        err = sc_fail(diag, SC_E_MALFORMED, "no signing certificate");
+    if (err == SC_OK && (c->signer.cert == NULL || c->signer_root.cert == NULL))
+        err = sc_fail(diag, SC_E_MALFORMED, "signing certificate and root expected");
     return err;
 }
 
@@ -111,7 +111,7 @@ static sc_err read_amd_path(struct sc_collateral *c, const struct sc_collateral_
             sc_cert_free(certs[i]);
         return err;
     }
-    return attest_path_build(&c->amd_path, certs, diag);
+    return attest_path_build(&c->amd_path, certs, SC_PUBKEY_OTHER, diag);
 }
 
 static sc_err take_intel(struct sc_collateral *c, const struct sc_collateral_bytes *b)

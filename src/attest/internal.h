@@ -25,9 +25,11 @@ struct attest_path {
     struct attest_cert cert[PATH_SIZE];
 };
 void attest_path_deinit(struct attest_path *p);
-/* From three certificates in any order; takes them over, also when it fails.  SC_E_AUTH: a signature, name or right is
- * wrong; SC_E_MALFORMED: they make no path. */
-sc_err attest_path_build(struct attest_path *p, struct sc_cert *certs[static PATH_SIZE], struct sc_diag *diag);
+/* From three certificates in any order; takes them over, also when it fails.  key_kind: what all keys must be, before
+ * any signature is verified (a stranger's chain must not cost more than it has to); SC_PUBKEY_OTHER: whatever they are.
+ * SC_E_AUTH: a signature, name or right is wrong; SC_E_MALFORMED: they make no path. */
+sc_err attest_path_build(struct attest_path *p, struct sc_cert *certs[static PATH_SIZE], enum sc_pubkey_kind key_kind,
+                         struct sc_diag *diag);
 enum sc_attest_reason attest_path_dates(const struct attest_path *p, int64_t now_s, struct sc_diag *diag);
 
 /* A PCK chain, verified but for its dates; kept by the verifier under the bytes it came from. */
@@ -50,7 +52,7 @@ struct sc_collateral {
     bool has_root_crl, has_pck_crl; /* given, whether or not they could be parsed */
     struct attest_finding parsed[PART_COUNT]; /* flaws of form */
     struct sc_crl *root_crl, *pck_crl;
-    struct attest_cert signer, signer_root; /* signer_root.cert: NULL where the chain ends before it */
+    struct attest_cert signer, signer_root;
     bool tcb_info_parsed, qe_identity_parsed; /* after their signatures */
     struct sc_tcb_info tcb_info;
     struct sc_qe_identity qe_identity;

@@ -29,7 +29,11 @@ static void judge_signer(const struct sc_collateral *c, const struct sc_roots *r
     struct sc_slice ignored;
     if (f->reason != SC_ATTEST_OK)
         return;
-    if (c->signer_root.cert != NULL && !sc_roots_trust(roots, kind, &c->signer_root.facts.spki)) {
+    if (attest_cert_issued_by(&c->signer_root, &c->signer_root, 0, &f->diag) != SC_OK) {
+        f->reason = SC_ATTEST_TCB_SIGNER;
+        return;
+    }
+    if (!sc_roots_trust(roots, kind, &c->signer_root.facts.spki)) {
         found(f, SC_ATTEST_UNTRUSTED_ROOT, "TCB signing chain");
         return;
     }
@@ -168,7 +172,7 @@ static bool judge_lists(const struct sc_collateral *c, const struct attest_path 
 static bool judge_documents(const struct sc_collateral *c, int64_t now_s, struct sc_attest_result *r)
 {
     if (!passed(r, &c->found[PART_SIGNER]) || !certificate_in_time(r, &c->signer, now_s) ||
-        (c->signer_root.cert != NULL && !certificate_in_time(r, &c->signer_root, now_s)))
+        !certificate_in_time(r, &c->signer_root, now_s))
         return false;
     if (!passed(r, &c->found[PART_TCB_INFO]) || !in_time(r, now_s, c->tcb_info.issued_s, c->tcb_info.next_update_s,
                                                          true, SC_ATTEST_TCBINFO_EXPIRED, "TCB info"))

@@ -92,6 +92,14 @@ static sc_err place_all(struct attest_path *p, struct sc_cert *certs[static PATH
     return err;
 }
 
+static sc_err check_keys(const struct attest_path *p, enum sc_pubkey_kind kind, struct sc_diag *diag)
+{
+    for (size_t i = 0; i < PATH_SIZE; i++)
+        if (kind != SC_PUBKEY_OTHER && sc_pubkey_kind(p->cert[i].key) != kind)
+            return name_it(&p->cert[i], diag, "has a key of another kind");
+    return SC_OK;
+}
+
 static sc_err check_path(const struct attest_path *p, struct sc_diag *diag)
 {
     SC_TRY(attest_cert_issued_by(&p->cert[PATH_LEAF], &p->cert[PATH_CA], 0, diag));
@@ -102,10 +110,13 @@ static sc_err check_path(const struct attest_path *p, struct sc_diag *diag)
     return SC_OK;
 }
 
-sc_err attest_path_build(struct attest_path *p, struct sc_cert *certs[static PATH_SIZE], struct sc_diag *diag)
+sc_err attest_path_build(struct attest_path *p, struct sc_cert *certs[static PATH_SIZE], enum sc_pubkey_kind key_kind,
+                         struct sc_diag *diag)
 {
     *p = (struct attest_path){0};
     sc_err err = place_all(p, certs, diag);
+    if (err == SC_OK)
+        err = check_keys(p, key_kind, diag);
     if (err == SC_OK)
         err = check_path(p, diag);
     if (err != SC_OK)

@@ -38,7 +38,6 @@ static const struct {
     [SC_ATTEST_PCK_REVOKED] = {"E_PCK_REVOKED", "pck-revoked", "the platform's PCK certificate is revoked"},
     [SC_ATTEST_CA_REVOKED] = {"E_CA_REVOKED", "ca-revoked", "the certificate authority in the chain is revoked"},
     [SC_ATTEST_TCB_SIGNER_REVOKED] = {"E_CA_REVOKED", "tcb-signer-revoked", "the TCB signing certificate is revoked"},
-    [SC_ATTEST_VEK_REVOKED] = {"E_CA_REVOKED", "vek-revoked", "the VCEK or VLEK certificate is revoked"},
     [SC_ATTEST_TCB_SIGNER] = {"E_TCBINFO_SIG", "tcb-signer",
                               "the TCB signing chain is missing, malformed, or not issued by the root"},
     [SC_ATTEST_TCBINFO_MISSING] = {"E_TCBINFO_FORMAT", "tcb-info-missing", "the TCB info is missing"},

@@ -88,7 +88,10 @@ enum sc_snp_flaw sc_snp_report_parse(struct sc_slice bytes, struct sc_snp_report
         sc_ignore(sc_fail(diag, SC_E_UNSUPPORTED, "signature algorithm %u", out->algorithm)); /* told below */
         return SC_SNP_BAD_ALGORITHM;
     }
-    return r_fits && s_fits ? SC_SNP_FINE : SC_SNP_BAD_SIGNATURE;
+    uint8_t rest = 0; /* of the signature's structure: not covered by it, so nothing may be there */
+    for (size_t i = 0x2a0 + 2 * SIGNATURE_COMPONENT; i < SC_SNP_REPORT_SIZE; i++)
+        rest |= bytes.ptr[i];
+    return r_fits && s_fits && rest == 0 ? SC_SNP_FINE : SC_SNP_BAD_SIGNATURE;
 }
 
 bool sc_snp_looks_like(struct sc_slice bytes)

@@ -55,7 +55,7 @@ struct sc_tcb_svn_levels {
 struct sc_tdx_module {
     unsigned generation; /* 0: the tdxModule member, which has no levels */
     uint8_t mr_signer[48];
-    uint8_t attributes[8], attributes_mask[8];
+    uint8_t attributes[8], attributes_mask[8]; /* attributes are compared whole; the mask is of no account */
     struct sc_tcb_svn_levels levels;
 };
 struct sc_tcb_info {
@@ -75,7 +75,7 @@ struct sc_tcb_info {
 };
 struct sc_qe_identity {
     struct sc_arena arena;
-    bool is_tdx;
+    bool is_sgx, is_tdx; /* neither: of another enclave ("QVE"), which is no QE's */
     int64_t issued_s, next_update_s;
     uint32_t evaluation_number;
     uint32_t misc_select, misc_select_mask;
@@ -108,6 +108,7 @@ struct sc_tcb_judgement {
     const struct sc_tcb_svn_level *module;      /* NULL: not judged, or none is reached */
     const struct sc_tcb_svn_level *qe;          /* NULL: none is reached */
     bool module_judged;
+    bool loaded_module_unknown;                 /* the module loaded now has no identity: the evidence is to be refused */
     enum sc_tcb_status platform_status;         /* SC_TCB_NOT_SUPPORTED where no level is reached, as the next two */
     enum sc_tcb_status sgx_status, module_status, qe_status;
     enum sc_tcb_status status;                  /* all together */

@@ -75,28 +75,38 @@ static bool sgx_is_current(enum sc_tcb_status s)
            s == SC_TCB_CONFIGURATION_AND_SW_HARDENING_NEEDED;
 }
 
-/* Is the module that is loaded *now* the newest one? */
-static bool loaded_module_is_newest(const struct sc_tcb_info *info, const uint8_t *svn_2)
-{
-    const struct sc_tcb_level *newest = &info->levels[0];
-    if (svn_2[2] < newest->tdx[2])
-        return false;
-    if (svn_2[1] == 0)
-        return svn_2[0] >= newest->tdx[0];
-    const struct sc_tdx_module *module = sc_tcb_module_of(info, svn_2[1]);
-    return module != NULL && module->levels.count != 0 && svn_2[0] >= module->levels.list[0].isv_svn;
-}
-
-/* A TD that started under an old module on a platform whose module is new by now: starting it again is enough. */
-static bool relaunch_is_enough(const struct sc_tcb_info *info, const struct sc_td_report *td,
-                               const struct sc_tcb_judgement *j)
+/* A TD that started under an old module: is the rest current, so that a newer module could help? */
+static bool relaunch_could_help(const struct sc_tcb_judgement *j)
 {
     if (j->qe_status == SC_TCB_OUT_OF_DATE || j->qe_status == SC_TCB_REVOKED || j->qe_status == SC_TCB_NOT_SUPPORTED)
         return false;
     if (j->status != SC_TCB_OUT_OF_DATE && j->status != SC_TCB_OUT_OF_DATE_CONFIGURATION_NEEDED)
         return false;
-    return sgx_is_current(j->sgx_status) && j->module_status == SC_TCB_OUT_OF_DATE &&
-           loaded_module_is_newest(info, td->tee_tcb_svn_2);
+    return sgx_is_current(j->sgx_status) && j->module_status == SC_TCB_OUT_OF_DATE;
+}
+
+/* Looks at the module that is loaded *now* (4.1.2.4.17.4.3): where it is the newest, starting the TD again is enough.
+ */
+static void consider_relaunch(const struct sc_tcb_info *info, const uint8_t *svn_2, struct sc_tcb_judgement *j)
+{
+    const struct sc_tcb_level *newest = &info->levels[0];
+    unsigned want = newest->tdx[0];
+    if (svn_2[1] != 0) {
+        const struct sc_tdx_module *module = sc_tcb_module_of(info, svn_2[1]);
+        if (module == NULL) {
+            j->loaded_module_unknown = true;
+            return;
+        }
+        if (module->levels.count == 0) {
+            j->status = SC_TCB_NOT_SUPPORTED;
+            return;
+        }
+        want = module->levels.list[0].isv_svn;
+    }
+    if (svn_2[0] >= want && svn_2[2] >= newest->tdx[2])
+        j->status = asks_for_configuration(j->sgx_status) || asks_for_configuration(j->status)
+                        ? SC_TCB_TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED
+                        : SC_TCB_TD_RELAUNCH_ADVISED;
 }
 
 static enum sc_tcb_status status_of(const struct sc_tcb_fact *fact)
@@ -133,10 +143,8 @@ void sc_tcb_judge(const struct sc_tcb_info *info, const struct sc_pck *pck, cons
         j.module_status = status_of(j.module != NULL ? &j.module->fact : NULL);
         j.status = converge(j.status, j.module_status);
     }
-    if (body == SC_BODY_TD15 && td != NULL && relaunch_is_enough(info, td, &j))
-        j.status = asks_for_configuration(j.sgx_status) || asks_for_configuration(j.status)
-                       ? SC_TCB_TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED
-                       : SC_TCB_TD_RELAUNCH_ADVISED;
+    if (body == SC_BODY_TD15 && td != NULL && relaunch_could_help(&j))
+        consider_relaunch(info, td->tee_tcb_svn_2, &j);
     j.status = converge(j.status, j.qe_status);
     *out = j;
 }

@@ -228,14 +228,13 @@ static sc_err parse_modules(struct sc_tcb_info *info, const json_t *doc, struct 
 }
 
 /* ---- whole documents ---- */
-/* "SGX"/"TDX" and "QE"/"TD_QE": false and true */
-static sc_err get_id(const json_t *doc, const char *sgx, const char *tdx, bool *is_tdx_out, struct sc_diag *diag)
+static sc_err get_tee(const json_t *doc, bool *is_tdx_out, struct sc_diag *diag)
 {
-    const char *id;
+    const char *id = NULL;
     SC_TRY(sc_json_get_str(doc, "id", &id, diag));
-    if (strcmp(id, sgx) != 0 && strcmp(id, tdx) != 0)
-        return sc_fail(diag, SC_E_MALFORMED, "member \"id\": neither %s nor %s", sgx, tdx);
-    *is_tdx_out = strcmp(id, tdx) == 0;
+    if (strcmp(id, "SGX") != 0 && strcmp(id, "TDX") != 0)
+        return sc_fail(diag, SC_E_MALFORMED, "member \"id\": neither SGX nor TDX");
+    *is_tdx_out = id[0] == 'T';
     return SC_OK;
 }
 
@@ -245,7 +244,7 @@ static sc_err parse_head(struct sc_tcb_info *out, const json_t *doc, struct sc_d
     SC_TRY(sc_json_get_int(doc, "version", 2, 3, &v, diag));
     out->version = (int)v;
     if (out->version == 3)
-        SC_TRY(get_id(doc, "SGX", "TDX", &out->is_tdx, diag));
+        SC_TRY(get_tee(doc, &out->is_tdx, diag));
     SC_TRY(get_time(doc, "issueDate", &out->issued_s, diag));
     SC_TRY(get_time(doc, "nextUpdate", &out->next_update_s, diag));
     SC_TRY(get_hex(doc, "fmspc", out->fmspc, sizeof out->fmspc, diag));
@@ -295,12 +294,15 @@ static sc_err get_misc(const json_t *doc, const char *name, uint32_t *out, struc
 sc_err sc_qe_identity_parse(struct sc_slice inner, struct sc_qe_identity *out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_json_freep) json_t *doc = NULL;
+    const char *id = NULL;
     int64_t v;
     *out = (struct sc_qe_identity){0};
     sc_arena_init(&out->arena, (size_t)4 << 20);
     SC_TRY(sc_json_parse(inner, &doc, diag));
     SC_TRY(sc_json_get_int(doc, "version", 2, 2, &v, diag));
-    SC_TRY(get_id(doc, "QE", "TD_QE", &out->is_tdx, diag));
+    SC_TRY(sc_json_get_str(doc, "id", &id, diag));
+    out->is_sgx = strcmp(id, "QE") == 0;
+    out->is_tdx = strcmp(id, "TD_QE") == 0;
     SC_TRY(get_time(doc, "issueDate", &out->issued_s, diag));
     SC_TRY(get_time(doc, "nextUpdate", &out->next_update_s, diag));
     SC_TRY(sc_json_get_int(doc, "tcbEvaluationDataNumber", 0, UINT32_MAX, &v, diag));

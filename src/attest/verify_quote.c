@@ -115,18 +115,14 @@ static sc_err chain_build(struct attest_pck_chain *c, struct sc_slice pem, struc
         err = sc_fail(diag, SC_E_MALFORMED, "%zu certificates where leaf, CA and root belong", count);
     }
     if (err == SC_OK)
-        err = attest_path_build(&c->path, certs, diag);
+        err = attest_path_build(&c->path, certs, SC_PUBKEY_P256, diag);
     if (err != SC_OK) {
         attest_refuse(r, SC_ATTEST_PCK_CHAIN, diag);
         return err == SC_E_NOMEM ? err : SC_OK;
     }
-    const struct attest_cert *leaf = &c->path.cert[PATH_LEAF];
-    if (sc_pubkey_kind(leaf->key) != SC_PUBKEY_P256) {
-        attest_refuse(r, SC_ATTEST_PCK_CHAIN, NULL);
-    } else if (sc_cert_extension(leaf->cert, SC_PCK_EXTENSION_OID, &extension) != SC_OK ||
-               sc_pck_parse(extension, &c->pck, diag) != SC_OK) {
+    if (sc_cert_extension(c->path.cert[PATH_LEAF].cert, SC_PCK_EXTENSION_OID, &extension) != SC_OK ||
+        sc_pck_parse(extension, &c->pck, diag) != SC_OK)
         attest_refuse(r, SC_ATTEST_PCK_EXTENSION, diag);
-    }
     return SC_OK;
 }
 
@@ -234,7 +230,7 @@ static bool judge_qe(const struct sc_qe_identity *id, const struct sc_sgx_report
                      struct sc_attest_result *r)
 {
     enum sc_attest_reason reason = SC_ATTEST_OK;
-    if (id->is_tdx != is_tdx)
+    if (is_tdx ? !id->is_tdx : !id->is_sgx)
         reason = SC_ATTEST_QEID_TEE;
     else if (memcmp(id->mr_signer, qe->mr_signer, sizeof id->mr_signer) != 0)
         reason = SC_ATTEST_QEID_SIGNER;
@@ -262,7 +258,7 @@ static bool judge_module(const struct sc_tcb_info *info, const struct sc_td_repo
     else if (memcmp(m->mr_signer, td->mr_signer_seam, sizeof m->mr_signer) != 0)
         reason = SC_ATTEST_TDX_MODULE_SIGNER;
     for (size_t i = 0; reason == SC_ATTEST_OK && i < sizeof m->attributes; i++)
-        if (((m->attributes[i] ^ td->seam_attributes[i]) & m->attributes_mask[i]) != 0)
+        if (td->seam_attributes[i] != 0 || m->attributes[i] != 0) /* 4.1.2.4.11.2: equal, and zero */
             reason = SC_ATTEST_TDX_MODULE_ATTRIBUTES;
     if (reason != SC_ATTEST_OK)
         attest_refuse(r, reason, NULL);
@@ -297,7 +293,10 @@ static void judge_tcb(const struct sc_collateral *c, const struct sc_pck *pck, c
     add_advisories(&r->advisories, j.level != NULL ? &j.level->fact : NULL);
     add_advisories(&r->advisories, j.module != NULL ? &j.module->fact : NULL);
     add_advisories(&r->advisories, j.qe != NULL ? &j.qe->fact : NULL);
-    attest_pass(r, SC_CHECK_TCB_LEVEL);
+    if (j.loaded_module_unknown)
+        attest_refuse(r, SC_ATTEST_TDX_MODULE_UNKNOWN, NULL);
+    else
+        attest_pass(r, SC_CHECK_TCB_LEVEL);
 }
 
 static void judge_platform(const struct sc_collateral *c, const struct sc_pck *pck, const struct sc_quote *q,

@@ -82,8 +82,11 @@ static void cn_of(X509_NAME *name, char *out)
     size_t size = (size_t)ASN1_STRING_length(s);
     if (size > SC_CERT_CN_SIZE_MAX - 1)
         size = SC_CERT_CN_SIZE_MAX - 1;
-    for (size_t i = 0; i < size; i++)
-        out[i] = data[i] >= ' ' && data[i] < 0x7f ? (char)data[i] : '?';
+    for (size_t i = 0; i < size; i++) {
+        out[i] = '?';
+        if (data[i] >= ' ' && data[i] < 0x7f)
+            out[i] = (char)data[i];
+    }
     out[size] = '\0';
 }
 

@@ -78,6 +78,10 @@ static void debug_is_told_and_leaves_the_verdict_alone(void **state)
 /* ---- faults in what is signed ---- */
 static const uint8_t other_vendor[16] = "somebody else";
 static char bad_tcb_info[] = "{\"id\":\"SGX\",\"version\":3}";
+static char qve_identity[] = "{\"id\":\"QVE\",\"version\":2,\"issueDate\":\"2025-01-01T00:00:00Z\",\"nextUpdate\":\"2025-03-01T00:00:00Z\","
+                             "\"tcbEvaluationDataNumber\":20,\"miscselect\":\"00000000\",\"miscselectMask\":\"FFFFFFFF\","
+                             "\"attributes\":\"01000000000000000000000000000000\",\"attributesMask\":\"FBFFFFFFFFFFFFFF0000000000000000\","
+                             "\"mrsigner\":\"9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e9e\",\"isvprodid\":1,\"tcbLevels\":[]}";
 static char bad_identity[] = "{\"id\":\"QE\",\"version\":2,\"tcbLevels\":7}";
 
 #define FAULT(name, code)                                                                                              \
@@ -117,6 +121,7 @@ FAULT(tcb_info_tee, s->collateral_tdx = true)
 FAULT(tcb_info_fmspc, s->collateral_fmspc[5] ^= 1)
 FAULT(tcb_info_pce, s->collateral_pce_id[0] ^= 1)
 FAULT(identity_format, s->qe_identity_text = bad_identity)
+FAULT(identity_of_qve, s->qe_identity_text = qve_identity)
 FAULT(identity_expired, s->qe_identity.until_s = FORGE_NOW_S - 1)
 FAULT(identity_early, s->qe_identity.from_s = FORGE_NOW_S + 1)
 FAULT(qe_signer, s->qe.mr_signer[0] ^= 1)
@@ -163,6 +168,7 @@ static const struct {
     { tcb_info_fmspc, SC_ATTEST_TCBINFO_FMSPC },
     { tcb_info_pce, SC_ATTEST_TCBINFO_PCEID },
     { identity_format, SC_ATTEST_QEID_FORMAT },
+    { identity_of_qve, SC_ATTEST_QEID_TEE },
     { identity_expired, SC_ATTEST_QEID_EXPIRED },
     { identity_early, SC_ATTEST_QEID_NOT_YET },
     { qe_signer, SC_ATTEST_QEID_SIGNER },
@@ -226,6 +232,27 @@ static void a_signer_of_another_root_and_the_tdx_identity_are_refused(void **sta
     assert_reason(fixture_judge_bytes(f, &mixed, SC_ROOT_INTEL, sc_buf_slice(&mine.quote), SC_ATTEST_FULL, FORGE_NOW_S),
                   SC_ATTEST_CRL_SIGNATURE);
     forge_free(other);
+}
+
+/* One character of base64 in each certificate: wherever it is, something must break. */
+static void no_certificate_of_the_signing_chain_can_be_altered(void **state)
+{
+    struct fixture *f = *state;
+    SC_CLEANUP(forge_set_deinit) struct forge_set set;
+    struct forge_spec s;
+    forge_spec_default(&s, 3, SC_BODY_SGX);
+    forge_make(f->forge, &s, &set);
+    for (size_t i = 0; i + 1 < set.signing_chain.size; i += 37) {
+        uint8_t *c = &set.signing_chain.ptr[i];
+        if (((*c < 'A' || *c > 'Y') && (*c < 'a' || *c > 'y')) || c[1] == '=') /* that one has bits to spare */
+            continue;
+        (*c)++;
+        const enum sc_attest_reason got =
+            fixture_judge_bytes(f, &set, SC_ROOT_INTEL, sc_buf_slice(&set.quote), SC_ATTEST_FULL, FORGE_NOW_S);
+        (*c)--;
+        if (got == SC_ATTEST_OK)
+            fail_msg("byte %zu of the signing chain changed, and the quote is accepted", i);
+    }
 }
 
 static void whatever_is_missing_is_named(void **state)
@@ -419,6 +446,7 @@ int main(void)
         cmocka_unit_test(each_fault_is_refused_for_its_own_reason),
         cmocka_unit_test(both_ends_of_every_period_count),
         cmocka_unit_test(a_signer_of_another_root_and_the_tdx_identity_are_refused),
+        cmocka_unit_test(no_certificate_of_the_signing_chain_can_be_altered),
         cmocka_unit_test(whatever_is_missing_is_named),
         cmocka_unit_test(no_bit_of_a_quote_can_be_flipped),
         cmocka_unit_test(a_quote_cut_anywhere_is_malformed),

@@ -12,7 +12,8 @@ static void tell(void *arg, const struct sc_case *c)
 {
     (void)arg;
     if (!c->passed)
-        print_error("%s: expected %s, got %s (%s)\n", c->id, c->expected, c->got, c->result->detail);
+        print_error("%s: expected %s, got %s (%s)\n", c->id, c->expected, c->got,
+                    c->result != NULL ? c->result->detail : "not run");
 }
 
 static void every_case_is_judged_as_expected(void **state)
@@ -145,6 +146,7 @@ static void compare_fields(void *arg, const struct sc_case *c)
 {
     struct field_check *k = arg;
     const json_t *f = json_object_get(case_of(k->cases, c->id), "fields");
+    assert_non_null(c->result);
     if (c->result->reason != SC_ATTEST_OK || f == NULL)
         return;
     expect_int(k, c->id, f, "debug", c->result->debug);
