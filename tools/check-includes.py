@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "crypto", "net", "tee", "attest", "service", "store", "kvs", "sql", "cascadb", "metering", "collection", "field",
+FLOORS = ["base", "crypto", "net", "tee", "attest", "service", "store", "kvs", "cas", "sql", "cascadb", "metering", "collection", "field",
           "billing", "fraud", "report", "cli"]
 # The engines know nothing of the energy business, and what a meter is knows nothing of sockets.
 APART = {"tee": {"net"}, "attest": {"tee"}, "kvs": {"metering"}, "sql": {"metering", "net", "service"}, "metering": {"net", "service"}}

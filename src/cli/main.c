@@ -19,6 +19,7 @@ static const struct {
     {"Working with the data", "kvs", "look into a volume of the Secure KVS, and verify it"},
     {"Running an installation", "init", "make authorities, identities and configurations"},
     {"Running an installation", "attest", "judge the evidence of an enclave (SGX, TDX, SEV-SNP), or show what it says"},
+    {"Running an installation", "cas", "check, explain and compare sessions: which code becomes which service"},
     {"Running an installation", "tee", "measure and sign programs; who a process is, as its evidence says"},
     {"Running an installation", "quotingd", "the quoting daemon of the software backend (SIMULATED)"},
     {"Services (started by an identity)", "aggregator",

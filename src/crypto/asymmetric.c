@@ -237,6 +237,20 @@ sc_err sc_verifier_from_spki(struct sc_slice der, struct sc_verifier **out, stru
     return verifier_wrap(pkey, out, diag);
 }
 
+sc_err sc_verifier_from_pem(struct sc_slice pem, struct sc_verifier **out, struct sc_diag *diag)
+{
+    if (pem.size > 8192)
+        return sc_fail(diag, SC_E_LIMIT, "public key of %zu bytes", pem.size);
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.size);
+    if (bio == NULL)
+        return SC_E_NOMEM;
+    EVP_PKEY *pkey = PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL);
+    BIO_free(bio);
+    if (pkey == NULL)
+        return sc_fail_openssl(diag, SC_E_MALFORMED, "public key");
+    return verifier_wrap(pkey, out, diag);
+}
+
 sc_err sc_verifier_to_spki(const struct sc_verifier *v, struct sc_buf *out)
 {
     uint8_t *der = NULL;

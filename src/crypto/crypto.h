@@ -121,6 +121,7 @@ sc_err sc_signer_point(const struct sc_signer *signer, uint8_t xy_out[static 64]
 
 /* SubjectPublicKeyInfo, DER */
 sc_err sc_verifier_from_spki(struct sc_slice der, struct sc_verifier **out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sc_verifier_from_pem(struct sc_slice pem, struct sc_verifier **out, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err sc_verifier_to_spki(const struct sc_verifier *v, struct sc_buf *out) SC_MUST_CHECK;
 sc_err sc_verifier_of_signer(const struct sc_signer *signer, struct sc_verifier **out) SC_MUST_CHECK;
 void sc_verifier_free(struct sc_verifier *v);

@@ -157,7 +157,6 @@ static void root_does_not_find_secrets_in_the_memory_of_a_process(void **state)
 
 static bool core_goes_into_a_file(void)
 {
-    SC_CLEANUP(sc_buf_deinit) struct sc_buf pattern = {0};
     const int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY);
     char text[64] = "";
     const ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
