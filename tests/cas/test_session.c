@@ -132,7 +132,6 @@ static void a_typo_is_an_error_that_says_where(void **state)
 
 static void one_key_under_two_names_is_refused(void **state)
 {
-    SC_CLEANUP(sc_session_freep) const struct sc_session *s = parsed(*state);
     const char *first = strstr(*state, "BEGIN PUBLIC KEY-----\n      ") + strlen("BEGIN PUBLIC KEY-----\n      ");
     const char *second = strstr(first, "BEGIN PUBLIC KEY-----\n      ") + strlen("BEGIN PUBLIC KEY-----\n      ");
     char a[64] = "";
