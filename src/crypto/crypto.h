@@ -31,6 +31,9 @@ static inline void sc_key_random(struct sc_key *out)
     sc_random(out->bytes, sizeof out->bytes);
 }
 
+/* Appends bytes in base64 (RFC 4648, 4), without line ends. */
+void sc_base64_put(struct sc_buf *out, struct sc_slice bytes);
+
 /* ---- secret memory (secmem.c) ----
  * Pages that are not swapped, not dumped and, where the kernel has memfd_secret(2), not mapped in the kernel's own
  * map either.  Falls back to mlock(2) with MADV_DONTDUMP; sc_secmem_kind() tells which, for the start-up log. */
