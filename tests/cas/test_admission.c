@@ -499,9 +499,9 @@ static void unknown_sessions_and_services_are_refused(void **state)
 /* ---- imports ---- */
 #define READER(session, secret, part)                                                                                  \
     ATTESTATION                                                                                                        \
-        "secrets: {theirs: {kind: import, session: " session ", secret: " secret "}}\n"                                \
-        "services:\n  mdc:\n    measurements: [e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1]\n"    \
-        "    files: {/run/x: \"{{secret.theirs" part "}}\"}\n"
+    "secrets: {theirs: {kind: import, session: " session ", secret: " secret "}}\n"                                    \
+    "services:\n  mdc:\n    measurements: [e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1e1]\n"        \
+    "    files: {/run/x: \"{{secret.theirs" part "}}\"}\n"
 
 static void exported_secrets_reach_the_named_session_and_nobody_else(void **state)
 {
