@@ -328,7 +328,7 @@ static void a_wrong_measurement_is_refused(void **state)
 static void another_signer_product_or_an_old_version_is_refused(void **state)
 {
     struct fixture *f = *state;
-    SC_CLEANUP(sc_json_freep) json_t *good = admitted(f, "signed");
+    json_decref(admitted(f, "signed"));
     f->spec.sgx.svn = 2;
     prepare(f, "signed");
     attest(f);
@@ -364,7 +364,7 @@ static void an_out_of_date_platform_is_refused_unless_tolerated(void **state)
     attest(f);
     refused(f, "TCB is OutOfDate");
     replace(f, "attestation: {accept: [software], tolerate: [OutOfDate]}\n" SECRETS SERVICES);
-    SC_CLEANUP(sc_json_freep) json_t *answer = admitted(f, "mdc");
+    json_decref(admitted(f, "mdc"));
 }
 
 static void a_revoked_certificate_is_refused(void **state)
@@ -411,7 +411,7 @@ static void evidence_under_a_strangers_root_is_refused(void **state)
 static void evidence_replayed_from_another_handshake_is_refused(void **state)
 {
     struct fixture *f = *state;
-    SC_CLEANUP(sc_json_freep) json_t *answer = admitted(f, "mdc");
+    json_decref(admitted(f, "mdc"));
     refused(f, "was used"); /* the very same request again */
     struct sc_admission_request old = f->req;
     sc_admission_challenge(f->admission, f->req.challenge); /* a fresh challenge, the old evidence */
