@@ -3,8 +3,9 @@
 set -eu
 
 build_packages="gcc libc6-dev pkg-config meson ninja-build python3 libevent-dev libssl-dev libcurl4-openssl-dev libhttp-parser-dev libjansson-dev libyaml-dev
+libseccomp-dev libtss2-dev
 libsqlite3-dev libpq-dev zlib1g-dev libzstd-dev liblz4-dev libreadline-dev libcmocka-dev"
-test_packages="clang libclang-rt-14-dev llvm bats postgresql-client postgresql-15 python3-psycopg2 libpostgresql-jdbc-java openssl curl chromium libxml2-utils git procps
+test_packages="clang swtpm libclang-rt-14-dev llvm bats postgresql-client postgresql-15 python3-psycopg2 libpostgresql-jdbc-java openssl curl chromium libxml2-utils git procps
 python3-cryptography"
 # The peers that bench/ runs beside ours.
 bench_packages="librocksdb-dev postgresql-15"

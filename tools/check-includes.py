@@ -10,10 +10,10 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "crypto", "net", "attest", "service", "store", "kvs", "sql", "cascadb", "slt", "shell", "metering", "collection", "field", "billing",
-          "fraud", "report", "cli"]
+FLOORS = ["base", "crypto", "net", "tee", "attest", "service", "store", "kvs", "cas", "sql", "cascadb", "slt", "shell", "metering",
+          "collection", "field", "billing", "fraud", "report", "cli"]
 # The engines know nothing of the energy business, and what a meter is knows nothing of sockets.
-APART = {"kvs": {"metering"}, "sql": {"metering", "net", "service"}, "metering": {"net", "service"}}
+APART = {"tee": {"net"}, "attest": {"tee"}, "kvs": {"metering"}, "sql": {"metering", "net", "service"}, "metering": {"net", "service"}}
 DATABASE_CLIENTS = {"service", "cascadb", "shell", "collection", "billing", "fraud", "cli"}
 HOMES = [  # (header, rooms that may include it)
     (re.compile(r"openssl/"), {"crypto", "net"}),
@@ -24,6 +24,8 @@ HOMES = [  # (header, rooms that may include it)
     (re.compile(r"(postgresql/)?libpq(-fe\.h|/)"), DATABASE_CLIENTS),
     (re.compile(r"jansson\.h"), {"base"}),
     (re.compile(r"yaml\.h"), {"base"}),
+    (re.compile(r"seccomp\.h"), {"tee"}),
+    (re.compile(r"tss2/"), {"tee"}),
 ]
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -183,6 +183,33 @@ sc_err sc_signer_sign(const struct sc_signer *signer, struct sc_slice message, s
     return sc_buf_status(out);
 }
 
+sc_err sc_signer_sign_raw(const struct sc_signer *signer, struct sc_slice message, uint8_t rs_out[static 64])
+{
+    SC_CLEANUP(sc_buf_deinit) struct sc_buf der = {0};
+    if (signer->alg != SC_SIGN_P256)
+        return SC_E_UNSUPPORTED;
+    SC_TRY(sc_signer_sign(signer, message, &der));
+    const uint8_t *p = der.ptr;
+    ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)der.size);
+    const bool ok = sig != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(sig), rs_out, 32) == 32 &&
+                    BN_bn2binpad(ECDSA_SIG_get0_s(sig), rs_out + 32, 32) == 32;
+    ECDSA_SIG_free(sig);
+    return ok ? SC_OK : SC_E_NOMEM;
+}
+
+sc_err sc_signer_point(const struct sc_signer *signer, uint8_t xy_out[static 64])
+{
+    uint8_t *point = NULL;
+    if (signer->alg != SC_SIGN_P256)
+        return SC_E_UNSUPPORTED;
+    const size_t size = EVP_PKEY_get1_encoded_public_key(signer->pkey, &point);
+    const bool ok = size == 65 && point[0] == 4; /* uncompressed (SEC 1, 2.3.3) */
+    if (ok)
+        memcpy(xy_out, point + 1, 64);
+    OPENSSL_free(point);
+    return ok ? SC_OK : SC_E_NOMEM;
+}
+
 /* ---- public keys ---- */
 static sc_err verifier_wrap(EVP_PKEY *pkey, struct sc_verifier **out, struct sc_diag *diag)
 {
@@ -207,6 +234,20 @@ sc_err sc_verifier_from_spki(struct sc_slice der, struct sc_verifier **out, stru
         EVP_PKEY_free(pkey);
         return sc_fail_openssl(diag, SC_E_MALFORMED, "public key");
     }
+    return verifier_wrap(pkey, out, diag);
+}
+
+sc_err sc_verifier_from_pem(struct sc_slice pem, struct sc_verifier **out, struct sc_diag *diag)
+{
+    if (pem.size > 8192)
+        return sc_fail(diag, SC_E_LIMIT, "public key of %zu bytes", pem.size);
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.size);
+    if (bio == NULL)
+        return SC_E_NOMEM;
+    EVP_PKEY *pkey = PEM_read_bio_PUBKEY(bio, NULL, no_password, NULL);
+    BIO_free(bio);
+    if (pkey == NULL)
+        return sc_fail_openssl(diag, SC_E_MALFORMED, "public key");
     return verifier_wrap(pkey, out, diag);
 }
 

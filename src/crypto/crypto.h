@@ -31,6 +31,9 @@ static inline void sc_key_random(struct sc_key *out)
     sc_random(out->bytes, sizeof out->bytes);
 }
 
+/* Appends bytes in base64 (RFC 4648, 4), without line ends. */
+void sc_base64_put(struct sc_buf *out, struct sc_slice bytes);
+
 /* ---- secret memory (secmem.c) ----
  * Pages that are not swapped, not dumped and, where the kernel has memfd_secret(2), not mapped in the kernel's own
  * map either.  Falls back to mlock(2) with MADV_DONTDUMP; sc_secmem_kind() tells which, for the start-up log. */
@@ -118,8 +121,14 @@ enum sc_sign_alg sc_signer_alg(const struct sc_signer *signer);
 /* Appends the signature over message to out. */
 sc_err sc_signer_sign(const struct sc_signer *signer, struct sc_slice message, struct sc_buf *out) SC_MUST_CHECK;
 
+/* P-256 only (else SC_E_UNSUPPORTED): the signature as r || s, and the public point as x || y, big-endian, as the quotes
+ * of processors have them. */
+sc_err sc_signer_sign_raw(const struct sc_signer *signer, struct sc_slice message, uint8_t rs_out[static 64]) SC_MUST_CHECK;
+sc_err sc_signer_point(const struct sc_signer *signer, uint8_t xy_out[static 64]) SC_MUST_CHECK;
+
 /* SubjectPublicKeyInfo, DER */
 sc_err sc_verifier_from_spki(struct sc_slice der, struct sc_verifier **out, struct sc_diag *diag) SC_MUST_CHECK;
+sc_err sc_verifier_from_pem(struct sc_slice pem, struct sc_verifier **out, struct sc_diag *diag) SC_MUST_CHECK;
 sc_err sc_verifier_to_spki(const struct sc_verifier *v, struct sc_buf *out) SC_MUST_CHECK;
 sc_err sc_verifier_of_signer(const struct sc_signer *signer, struct sc_verifier **out) SC_MUST_CHECK;
 void sc_verifier_free(struct sc_verifier *v);

@@ -2,6 +2,7 @@
 #include "crypto/internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -229,4 +230,18 @@ sc_err sc_aead_open(struct sc_aead *a, const uint8_t nonce[static 12], struct sc
         return SC_E_AUTH;
     }
     return SC_OK;
+}
+
+void sc_base64_put(struct sc_buf *out, struct sc_slice bytes)
+{
+    const size_t groups = bytes.size / 3 + (bytes.size % 3 != 0);
+    if (bytes.size > INT_MAX / 2) {
+        out->failed = SC_E_LIMIT;
+        return;
+    }
+    uint8_t *to = sc_buf_extend(out, 4 * groups + 1); /* OpenSSL ends it with a NUL */
+    if (to == NULL)
+        return;
+    EVP_EncodeBlock(to, bytes.ptr, (int)bytes.size);
+    out->size--;
 }

@@ -137,6 +137,28 @@ static bool add_ext(X509 *x, X509 *issuer, int nid, const char *value)
     return ok;
 }
 
+static bool add_raw_ext(X509 *x, const struct sc_cert_extension *e)
+{
+    ASN1_OBJECT *oid = OBJ_txt2obj(e->oid, 1);
+    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+    X509_EXTENSION *ext = NULL;
+    const bool ok = oid != NULL && value != NULL && e->value.size <= INT_MAX &&
+                    ASN1_OCTET_STRING_set(value, e->value.ptr, (int)e->value.size) == 1 &&
+                    (ext = X509_EXTENSION_create_by_OBJ(NULL, oid, 0, value)) != NULL && X509_add_ext(x, ext, -1) == 1;
+    X509_EXTENSION_free(ext);
+    ASN1_OCTET_STRING_free(value);
+    ASN1_OBJECT_free(oid);
+    return ok;
+}
+
+static bool add_basic_constraints(X509 *x, X509 *issuer, const struct sc_cert_request *req)
+{
+    char text[48] = "critical,CA:FALSE";
+    if (req->is_ca)
+        snprintf(text, sizeof text, "critical,CA:TRUE,pathlen:%u", req->path_len);
+    return add_ext(x, issuer, NID_basic_constraints, text);
+}
+
 static bool set_serial(X509 *x)
 {
     uint8_t bytes[16];
@@ -178,18 +200,42 @@ sc_err sc_cert_issue(const struct sc_cert_request *req, const struct sc_cert *is
         X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) && set_names(x, issuer, req) &&
         ASN1_TIME_set(X509_getm_notBefore(x), req->not_before_ms / 1000) != NULL &&
         ASN1_TIME_set(X509_getm_notAfter(x), req->not_after_ms / 1000) != NULL &&
-        X509_set_pubkey(x, req->subject_key->pkey) == 1 &&
-        add_ext(x, issuer, NID_basic_constraints, req->is_ca ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE") &&
+        X509_set_pubkey(x, req->subject_key->pkey) == 1 && add_basic_constraints(x, issuer, req) &&
         add_ext(x, issuer, NID_key_usage, req->is_ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature") &&
         add_ext(x, issuer, NID_subject_key_identifier, "hash") &&
         add_ext(x, issuer, NID_authority_key_identifier, "keyid:always") &&
         (!req->is_tls || add_ext(x, issuer, NID_ext_key_usage, "serverAuth,clientAuth"));
+    for (size_t i = 0; ok && i < req->extension_count; i++)
+        ok = add_raw_ext(x, &req->extensions[i]);
     ok = ok && X509_sign(x, issuer_key->pkey, issuer_key->alg == SC_SIGN_ED25519 ? NULL : EVP_sha256()) > 0;
     if (!ok) {
         X509_free(x);
         return sc_fail_openssl(diag, SC_E_USAGE, "issuing a certificate");
     }
     return cert_wrap(x, out);
+}
+
+sc_err sc_crl_issue_empty(const struct sc_cert *issuer_cert, const struct sc_signer *issuer_key, int64_t this_update_s,
+                          int64_t next_update_s, struct sc_buf *der_out, struct sc_diag *diag)
+{
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *from = ASN1_TIME_set(NULL, this_update_s);
+    ASN1_TIME *until = ASN1_TIME_set(NULL, next_update_s);
+    uint8_t *der = NULL;
+    int size = 0;
+    const bool ok =
+        crl != NULL && from != NULL && until != NULL && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
+        X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer_cert->x509)) == 1 &&
+        X509_CRL_set1_lastUpdate(crl, from) == 1 && X509_CRL_set1_nextUpdate(crl, until) == 1 &&
+        X509_CRL_sign(crl, issuer_key->pkey, issuer_key->alg == SC_SIGN_ED25519 ? NULL : EVP_sha256()) > 0 &&
+        (size = i2d_X509_CRL(crl, &der)) > 0;
+    if (ok)
+        sc_buf_put_bytes(der_out, sc_slice_of(der, (size_t)size));
+    OPENSSL_free(der);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(until);
+    X509_CRL_free(crl);
+    return ok ? sc_buf_status(der_out) : sc_fail_openssl(diag, SC_E_USAGE, "issuing a revocation list");
 }
 
 sc_err sc_cert_verify(const struct sc_cert *cert, const struct sc_cert *root, int64_t now_ms, struct sc_diag *diag)
