@@ -1,6 +1,5 @@
 /* Commands that copy a volume: backup, restore. */
 #include "kvs/cmd.h"
-#include "kvs/engine.h"
 
 #include "base/progress.h"
 #include "base/units.h"
@@ -102,22 +101,25 @@ static sc_err older_judge(const struct cmd_args *a, struct sc_kvs *from, struct 
                        "holds something that is no whole copy under this key: use an empty directory, or remove this "
                        "one (%s)",
                        sc_diag_text(&why, err));
-    if (!kvs_id_eq(&there->io.volume, &from->io.volume))
+    struct sc_kvs_stats ours, theirs;
+    sc_kvs_stats(from, &ours);
+    sc_kvs_stats(there, &theirs);
+    if (memcmp(theirs.volume_id, ours.volume_id, sizeof ours.volume_id) != 0)
         return sc_fail(diag, SC_E_EXISTS, "holds another volume");
-    if (there->anchor.fresh > from->anchor.fresh)
+    if (theirs.fresh > ours.fresh)
         return sc_fail(diag, SC_E_EXISTS,
-                       "holds a newer state of this volume (%" PRIu64 ") than the source (%" PRIu64 ")",
-                       there->anchor.fresh, from->anchor.fresh);
+                       "holds a newer state of this volume (%" PRIu64 ") than the source (%" PRIu64 ")", theirs.fresh,
+                       ours.fresh);
     return SC_OK;
 }
 
-static sc_err target_judge(const struct cmd_args *a, struct sc_kvs *from, struct sc_store *to,
+static sc_err target_judge(const struct cmd_args *a, const struct cmd_volume *from, struct sc_store *to,
                            const struct sc_buf *names, struct sc_diag *diag)
 {
     uint8_t record[SC_STORE_ROOT_SIZE_MAX];
     size_t size = 0;
     SC_TRY(to->ops->root_get(to, record, &size, diag));
-    return size != 0 ? older_judge(a, from, to, diag) : rootless_judge(from->io.store, to, names, diag);
+    return size != 0 ? older_judge(a, from->kvs, to, diag) : rootless_judge(from->store, to, names, diag);
 }
 
 /* "." and the directory's full name are one directory. */
@@ -135,7 +137,7 @@ struct copied {
     uint64_t bytes; /* that were not there before */
 };
 
-static sc_err copy(const struct cmd_args *a, struct sc_kvs *from, struct sc_store *to,
+static sc_err copy(const struct cmd_args *a, const struct cmd_volume *from, struct sc_store *to,
                    const struct sc_kvs_counter *counter, const char *what, struct copied *out, struct sc_diag *diag)
 {
     SC_CLEANUP(sc_buf_deinit) struct sc_buf before = {0};
@@ -145,7 +147,7 @@ static sc_err copy(const struct cmd_args *a, struct sc_kvs *from, struct sc_stor
     sc_progress_begin(&progress, what, SC_PROGRESS_BYTES);
     const struct sc_kvs_copy_options opt = {
         .counter = counter, .progress = sc_progress_report, .progress_arg = &progress};
-    SC_TRY(sc_kvs_copy(from, to, &opt, diag));
+    SC_TRY(sc_kvs_copy(from->kvs, to, &opt, diag));
     return new_bytes(to, &before, &out->bytes, diag);
 }
 
@@ -189,7 +191,7 @@ sc_err cmd_backup(const struct cmd_args *a, struct sc_diag *diag)
     if (!a->link)
         share_not(v.store, &ops);
     SC_TRY(sc_store_dir_open(target, &to, diag));
-    SC_TRY(sc_context(diag, copy(a, v.kvs, to, NULL, "backup", &c, diag), "%s", target));
+    SC_TRY(sc_context(diag, copy(a, &v, to, NULL, "backup", &c, diag), "%s", target));
     SC_TRY(sc_context(diag, copy_verify(a, to, NULL, &s, diag), "%s", target));
     told(target, &s, &c, "");
     return SC_OK;
@@ -239,7 +241,7 @@ sc_err cmd_restore(const struct cmd_args *a, struct sc_diag *diag)
         SC_TRY(sc_kvs_counter_insecure_file(a->counter_file, &counter, diag));
     const struct sc_kvs_counter *guard = a->counter_file != NULL ? &counter : NULL;
     SC_TRY(sc_store_dir_open(target, &to, diag));
-    SC_TRY(sc_context(diag, copy(a, v.kvs, to, guard, "restore", &c, diag), "%s", target));
+    SC_TRY(sc_context(diag, copy(a, &v, to, guard, "restore", &c, diag), "%s", target));
     SC_TRY(sc_context(diag, copy_verify(a, to, guard, &s, diag), "%s", target));
     if (guard != NULL)
         SC_TRY(sc_context(diag, make_current(a, to, guard, diag), "%s", target));

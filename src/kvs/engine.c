@@ -224,6 +224,8 @@ void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out)
     pthread_mutex_lock(&kvs->anchor.lock);
     out->epoch = kvs->anchor.root.epoch;
     out->counter = kvs->anchor.counted;
+    out->fresh = kvs->anchor.fresh;
+    memcpy(out->volume_id, kvs->io.volume.bytes, sizeof out->volume_id);
     for (size_t i = 0; i + 1 < kvs->anchor.root.log_count; i++)
         out->log_bytes += kvs->anchor.root.logs[i].end.size;
     if (kvs->wal != NULL)

@@ -135,9 +135,12 @@ struct sc_kvs_stats {
     uint64_t commit_count, sync_count, flush_count, compaction_count;
     uint64_t block_reads, cache_hits, bytes_written;
     uint64_t epoch, counter;
+    uint64_t fresh;        /* number of the newest log group or root record: of two copies, the newer has the larger */
+    uint8_t volume_id[16]; /* the same in all copies of a volume */
 };
 void sc_kvs_stats(struct sc_kvs *kvs, struct sc_kvs_stats *out);
-/* Reads and checks every byte reachable from the root, past all caches; an error names object and byte range; progress(arg, done, total) may be NULL. */
+/* Reads and checks every byte reachable from the root, past all caches; an error names object and byte range.
+ * progress(arg, done, total) may be NULL. */
 sc_err sc_kvs_verify(struct sc_kvs *kvs, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                      struct sc_diag *diag) SC_MUST_CHECK;
 /* Copies the present state to another store, as a volume that the same root key opens: a backup, a checkpoint, or, from a

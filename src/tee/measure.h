@@ -31,7 +31,6 @@ struct tee_measurer;
 sc_err tee_measurer_new(struct tee_measurer **out) SC_MUST_CHECK;
 void tee_measurer_free(struct tee_measurer *m); /* NULL is fine */
 void tee_measurer_freep(struct tee_measurer **m);
-size_t tee_measurer_hashed(const struct tee_measurer *m); /* files hashed so far, not answered from the cache */
 
 /* proc_fd: a descriptor of /proc/PID, which stays with that process when its number is used again.  uid: its effective
  * user.  Needs CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE for processes that are not dumpable.

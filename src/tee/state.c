@@ -48,11 +48,6 @@ void tee_state_freep(struct tee_state **s)
     tee_state_free(*s);
 }
 
-bool tee_state_has_tpm(const struct tee_state *s)
-{
-    return s->tpm != NULL;
-}
-
 const char *tee_state_memory_kind(const struct tee_state *s)
 {
     return sc_secmem_kind(s->memory);

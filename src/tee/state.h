@@ -30,7 +30,6 @@ sc_err tee_state_open(const struct tee_state_options *opt, int64_t now_ms, struc
     SC_MUST_CHECK;
 void tee_state_free(struct tee_state *s); /* NULL is fine */
 void tee_state_freep(struct tee_state **s);
-bool tee_state_has_tpm(const struct tee_state *s);
 const char *tee_state_memory_kind(const struct tee_state *s); /* where the root is held: "memfd_secret", ... */
 const struct tee_platform *tee_state_platform(const struct tee_state *s);
 

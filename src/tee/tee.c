@@ -36,11 +36,6 @@ static const struct {
 };
 #define BACKEND_COUNT (sizeof backends / sizeof backends[0])
 
-const char *sc_tee_backend_name(enum sc_tee_backend backend)
-{
-    return backends[backend].name;
-}
-
 sc_err sc_tee_backend_parse(const char *name, enum sc_tee_backend *out)
 {
     for (size_t i = 0; i < BACKEND_COUNT; i++) {
@@ -91,11 +86,6 @@ void sc_tee_free(struct sc_tee *tee)
 void sc_tee_freep(struct sc_tee **tee)
 {
     sc_tee_free(*tee);
-}
-
-enum sc_tee_backend sc_tee_backend_of(const struct sc_tee *tee)
-{
-    return tee->backend;
 }
 
 const char *sc_tee_label(const struct sc_tee *tee)

@@ -14,7 +14,6 @@
 #include "crypto/crypto.h"
 
 enum sc_tee_backend { SC_TEE_SOFTWARE, SC_TEE_SGX, SC_TEE_TSM };
-const char *sc_tee_backend_name(enum sc_tee_backend backend); /* "software", "sgx", "tsm" */
 sc_err sc_tee_backend_parse(const char *name, enum sc_tee_backend *out) SC_MUST_CHECK;
 
 #define SC_TEE_SOCKET_DEFAULT "/run/securecloud/quotingd/socket"
@@ -34,7 +33,6 @@ sc_err sc_tee_open(const struct sc_tee_options *opt, struct sc_tee **out, struct
 void sc_tee_options_detect(struct sc_tee_options *out);
 void sc_tee_free(struct sc_tee *tee); /* NULL is fine */
 void sc_tee_freep(struct sc_tee **tee);
-enum sc_tee_backend sc_tee_backend_of(const struct sc_tee *tee);
 /* "SIMULATED" for the software backend, else the backend's name: for start-up logs and status pages. */
 const char *sc_tee_label(const struct sc_tee *tee);
 
