@@ -1,6 +1,6 @@
 /* bench-sql: CascaDB beside PostgreSQL 15, in one run. */
 #include "base/file.h"
-#include "base/status_line.h"
+#include "base/progress.h"
 #include "phases.h"
 #include "report.h"
 
@@ -101,8 +101,8 @@ static void work_dir_make(const char *parent)
 
 static void read_phases(struct contender *contenders, size_t count, const struct data *data, const struct arguments *a)
 {
-    struct sc_status_line progress;
-    sc_status_line_init(&progress, stderr);
+    struct sc_progress progress;
+    sc_progress_begin(&progress, "", SC_PROGRESS_STEPS);
     for (enum query q = 0; q < QUERY_COUNT; q++) {
         struct answer expected = {0};
         /* A round for warmth, whose figures are dropped: each runs on what the cache holds. */
@@ -113,13 +113,14 @@ static void read_phases(struct contender *contenders, size_t count, const struct
         for (int round = 0; round < a->reps; round++) {
             for (size_t i = 0; i < count; i++) {
                 struct contender *c = &contenders[(i + (size_t)round) % count];
-                sc_status_line_show(&progress, (uint64_t)q * (uint64_t)a->reps + (uint64_t)round,
-                                 (uint64_t)QUERY_COUNT * (uint64_t)a->reps, "%s", query_texts[q]);
+                progress.what = query_texts[q];
+                sc_progress_set(&progress, (uint64_t)q * (uint64_t)a->reps + (uint64_t)round,
+                                (uint64_t)QUERY_COUNT * (uint64_t)a->reps);
                 phases_query(c, data, q, a->seconds / a->reps, 1000 + (uint64_t)round, &expected);
             }
         }
     }
-    sc_status_line_clear(&progress);
+    sc_progress_clear(&progress);
 }
 
 int main(int argc, char **argv)

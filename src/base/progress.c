@@ -32,7 +32,9 @@ static unsigned percent(const struct sc_progress *p)
 static void amount_text(const struct sc_progress *p, double per_s, char *out, size_t size)
 {
     char done[SC_UNITS_TEXT_SIZE], total[SC_UNITS_TEXT_SIZE], rate[SC_UNITS_TEXT_SIZE];
-    if (p->unit == SC_PROGRESS_STEPS)
+    if (p->total == 0 && p->unit == SC_PROGRESS_BYTES)
+        snprintf(out, size, "%s  %s/s", sc_size_text(p->done, done), sc_size_text(whole(per_s), rate));
+    else if (p->unit == SC_PROGRESS_STEPS)
         snprintf(out, size, "%" PRIu64 " of %" PRIu64, p->done, p->total);
     else if (p->unit == SC_PROGRESS_ROWS)
         snprintf(out, size, "%" PRIu64 " of %" PRIu64 " rows  %.0f/s", p->done, p->total, per_s);
@@ -44,7 +46,7 @@ static void amount_text(const struct sc_progress *p, double per_s, char *out, si
 static void time_text(const struct sc_progress *p, double elapsed_s, double per_s, bool ended, char *out, size_t size)
 {
     char text[SC_UNITS_TEXT_SIZE];
-    if (ended)
+    if (ended || p->total == 0)
         snprintf(out, size, "in %s", sc_duration_text(whole(elapsed_s), text));
     else if (per_s > 0 && p->total >= p->done)
         snprintf(out, size, "%s left", sc_duration_text(whole((double)(p->total - p->done) / per_s), text));
@@ -70,6 +72,12 @@ const char *sc_progress_line(const struct sc_progress *p, int64_t now_us, bool e
     const unsigned share = percent(p);
     amount_text(p, per_s, amount, sizeof amount);
     time_text(p, elapsed_s, per_s, ended, time, sizeof time);
+    if (p->total == 0) {
+        snprintf(text, SC_PROGRESS_LINE_SIZE, "%s  %s  %s", p->what, amount, time);
+        if (columns < strlen(text))
+            text[columns] = '\0';
+        return text;
+    }
     const size_t rest = strlen(p->what) + strlen(amount) + strlen(time) + sizeof "  100 %    " + sizeof "[] ";
     if (columns >= rest + BAR_MIN)
         bar_text(share, columns - rest < BAR_MAX ? columns - rest : BAR_MAX, bar);
@@ -120,6 +128,15 @@ void sc_progress_set(struct sc_progress *p, uint64_t done, uint64_t total)
 void sc_progress_report(void *arg, uint64_t done, uint64_t total)
 {
     sc_progress_set(arg, done, total);
+}
+
+void sc_progress_clear(struct sc_progress *p)
+{
+    if (!p->shown)
+        return;
+    fputs("\r\x1b[K", stderr);
+    fflush(stderr);
+    p->drawn_us = sc_mono_us(p->clock) - DRAW_EVERY_US;
 }
 
 void sc_progress_end(struct sc_progress *p)

@@ -11,7 +11,7 @@
 
 enum sc_progress_unit { SC_PROGRESS_BYTES, SC_PROGRESS_ROWS, SC_PROGRESS_STEPS /* without a rate */ };
 struct sc_progress {
-    const char *what; /* borrowed: "verify" */
+    const char *what; /* borrowed: "verify"; may be changed between calls */
     enum sc_progress_unit unit;
     const struct sc_clock *clock;
     bool shown; /* is there a terminal? */
@@ -20,10 +20,12 @@ struct sc_progress {
 };
 
 void sc_progress_begin(struct sc_progress *p, const char *what, enum sc_progress_unit unit);
-/* total may change from call to call. */
+/* total may change from call to call; 0: nobody knows. */
 void sc_progress_set(struct sc_progress *p, uint64_t done, uint64_t total);
 /* The same, as a callback: arg is the struct sc_progress. */
 void sc_progress_report(void *arg, uint64_t done, uint64_t total);
+/* Takes the line away, before other output; the next set draws it again. */
+void sc_progress_clear(struct sc_progress *p);
 /* Leaves the last line standing, with the time taken.  Zeroed or ended twice is fine. */
 void sc_progress_end(struct sc_progress *p);
 

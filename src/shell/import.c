@@ -3,7 +3,7 @@
  * The file is only split into pieces here; what they hold is read where the rows are stored, by COPY's reader. */
 #include "shell/shell.h"
 
-#include "base/status_line.h"
+#include "base/progress.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +17,7 @@ struct import {
     const struct shell_import *options;
     FILE *file;
     uint64_t size, done; /* bytes; size 0: unknown */
-    struct sc_status_line progress;
+    struct sc_progress progress;
     struct pg_copy_statement statement;
     struct pg_copy_reader head; /* owns the columns' names */
     const char **columns;
@@ -30,7 +30,7 @@ struct import {
 
 static bool told(struct import *im, const struct shell_error *e)
 {
-    sc_status_line_clear(&im->progress);
+    sc_progress_clear(&im->progress);
     fprintf(stderr, "ERROR:  %s", im->options->path);
     if (e->line != 0)
         fprintf(stderr, ":%" PRIu64, im->batch_line + e->line);
@@ -42,14 +42,14 @@ static bool told(struct import *im, const struct shell_error *e)
 
 static bool told_errno(struct import *im)
 {
-    sc_status_line_clear(&im->progress);
+    sc_progress_clear(&im->progress);
     fprintf(stderr, "ERROR:  %s: %s\n", im->options->path, strerror(errno));
     return false;
 }
 
 static bool told_text(struct import *im, const char *text)
 {
-    sc_status_line_clear(&im->progress);
+    sc_progress_clear(&im->progress);
     fprintf(stderr, "ERROR:  %s: %s\n", im->options->path, text);
     return false;
 }
@@ -167,7 +167,7 @@ static bool piece_feed(struct import *im, const char *p, size_t size)
         p += n;
         size -= n;
         im->done += n;
-        sc_status_line_show(&im->progress, im->done, im->size, "%" PRIu64 " lines", im->line);
+        sc_progress_set(&im->progress, im->done, im->size);
     }
     return true;
 }
@@ -196,7 +196,7 @@ static bool import_all(struct import *im)
 
 static void tell(struct import *im, bool good)
 {
-    sc_status_line_clear(&im->progress);
+    sc_progress_clear(&im->progress);
     if (good)
         fprintf(stderr, "%" PRId64 " rows imported into %s.\n", im->stored, im->options->table);
     else if (im->stored != 0)
@@ -215,7 +215,7 @@ bool shell_import_run(struct shell *sh, const struct shell_import *options)
     if (im.file == NULL)
         return told_errno(&im);
     if (sh->progress)
-        sc_status_line_init(&im.progress, stderr);
+        sc_progress_begin(&im.progress, "import", SC_PROGRESS_BYTES);
     if (fstat(fileno(im.file), &st) == 0 && S_ISREG(st.st_mode))
         im.size = (uint64_t)st.st_size;
     im.statement = (struct pg_copy_statement){.from = true,

@@ -2,7 +2,7 @@
 #include "slt/slt.h"
 
 #include "base/file.h"
-#include "base/status_line.h"
+#include "base/progress.h"
 #include "slt/run.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 
 #define SCRIPT_SIZE_MAX ((size_t)256 << 20)
 #define JOB_COUNT_MAX   64
+#define TELL_EVERY      ((size_t)64 << 10) /* bytes of a script */
 
 struct script_file {
     char *path;
@@ -28,7 +29,8 @@ struct run_all {
     size_t file_next;
     uint64_t size_done;
     struct sc_slt_totals totals;
-    struct sc_status_line progress;
+    struct sc_progress progress;
+    char progress_text[80]; /* what it is called */
 };
 /* One thread's script. */
 struct job {
@@ -112,14 +114,15 @@ static void tell(struct job *job, const struct sc_slt_totals *totals, size_t don
     a->size_done += done - job->done_told;
     job->told = *totals;
     job->done_told = done;
-    sc_status_line_show(&a->progress, a->size_done, a->size_total, "%zu scripts, %" PRIu64 " passed, %" PRIu64 " failed",
-                     a->file_count, a->totals.passed, a->totals.failed);
+    snprintf(a->progress_text, sizeof a->progress_text, "%zu scripts, %" PRIu64 " passed, %" PRIu64 " failed",
+             a->file_count, a->totals.passed, a->totals.failed);
+    sc_progress_set(&a->progress, a->size_done, a->size_total);
 }
 
 static void on_progress(void *arg, const struct sc_slt_totals *totals, size_t done)
 {
     struct job *job = arg;
-    if (done - job->done_told < 4096 || !sc_status_line_due(&job->all->progress))
+    if (done - job->done_told < TELL_EVERY)
         return;
     pthread_mutex_lock(&job->all->lock);
     tell(job, totals, done);
@@ -153,7 +156,7 @@ static void file_run(struct run_all *a, const struct script_file *file)
     script_run(&job, file, report, &totals);
     fclose(report);
     pthread_mutex_lock(&a->lock);
-    sc_status_line_clear(&a->progress);
+    sc_progress_clear(&a->progress);
     fwrite(text, 1, size, a->opt->out);
     if (a->opt->verbose)
         fprintf(a->opt->out, "%s: %" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " skipped, %.2f s\n", file->path,
@@ -202,12 +205,12 @@ sc_err sc_slt_run(const char *const *paths, size_t path_count, const struct sc_s
     struct run_all a = {.opt = opt, .lock = PTHREAD_MUTEX_INITIALIZER};
     sc_err err = SC_OK;
     if (opt->progress)
-        sc_status_line_init(&a.progress, stderr);
+        sc_progress_begin(&a.progress, a.progress_text, SC_PROGRESS_BYTES);
     for (size_t i = 0; i < path_count && err == SC_OK; i++)
         err = path_add(&a, paths[i], diag);
     if (err == SC_OK) {
         workers_run(&a);
-        sc_status_line_clear(&a.progress);
+        sc_progress_clear(&a.progress);
         *totals_out = a.totals;
     }
     for (size_t i = 0; i < a.file_count; i++)

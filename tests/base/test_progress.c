@@ -17,6 +17,12 @@ static void the_line_tells_percent_rate_and_time_left(void **state)
                         "0:12 left");
     assert_string_equal(sc_progress_line(&p, 5000000, false, 60, text),
                         "verify   25 %  256.0 MiB of 1.0 GiB  64.0 MiB/s  0:12 left");
+    p.total = 0; /* from a pipe: nobody knows how much there will be */
+    assert_string_equal(sc_progress_line(&p, 5000000, false, 200, text), "verify  256.0 MiB  64.0 MiB/s  in 0:04");
+    p.unit = SC_PROGRESS_STEPS;
+    p.done = 3;
+    p.total = 4;
+    assert_non_null(strstr(sc_progress_line(&p, 5000000, false, 60, text), " 75 %  3 of 4  "));
     p.unit = SC_PROGRESS_ROWS;
     p.done = p.total = 1000;
     assert_string_equal(sc_progress_line(&p, 3000000, true, 70, text),
@@ -55,7 +61,9 @@ static void without_a_terminal_nothing_is_shown(void **state)
     p.shown = false; /* also when the test runs on one */
     sc_progress_report(&p, 1, 2);
     assert_true(p.done == 1 && p.total == 2);
+    sc_progress_clear(&p);
     sc_progress_end(&p);
+    sc_progress_clear(&(struct sc_progress){0});
     sc_progress_end(&(struct sc_progress){0});
 }
 
