@@ -294,6 +294,9 @@ struct sql_table *sql_schema_find_id(struct sc_sql_session *s, uint32_t id);
 /* CREATE, DROP, ALTER, REINDEX. */
 sc_err sql_ddl(struct sc_sql_session *s, struct sc_sql_stmt *st) SC_MUST_CHECK;
 sc_err sql_mirror_open(sqlite3 **out, struct sc_diag *diag) SC_MUST_CHECK;
+/* A word in double quotes is a name, as in the standard, never a string by SQLite's leniency: a misspelt column would
+ * silently become its own name's text, and what logs keep as a name would be a literal. */
+void sql_names_only_in_double_quotes(sqlite3 *db);
 void sql_view_unref(struct sql_view *v);
 sc_err sql_run_internal(struct sc_sql_session *s, char *sql) SC_MUST_CHECK; /* frees sql */
 /* Entries of index number `index` of t for all rows, within txn (already behind a barrier against writers). */

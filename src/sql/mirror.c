@@ -19,6 +19,12 @@ static void nothing(sqlite3_context *ctx, int argc, sqlite3_value **argv)
     (void)ctx, (void)argc, (void)argv;
 }
 
+void sql_names_only_in_double_quotes(sqlite3 *db)
+{
+    SC_ASSERT(sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, NULL) == SQLITE_OK);
+    SC_ASSERT(sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL) == SQLITE_OK);
+}
+
 sc_err sql_mirror_open(sqlite3 **out, struct sc_diag *diag)
 {
     static const char *const ours[] = {"version", "current_database"};
@@ -31,6 +37,7 @@ sc_err sql_mirror_open(sqlite3 **out, struct sc_diag *diag)
         sqlite3_close(mirror);
         return sc_fail(diag, SC_E_NOMEM, "sql schema");
     }
+    sql_names_only_in_double_quotes(mirror);
     sqlite3_limit(mirror, SQLITE_LIMIT_SQL_LENGTH, (int)SQL_TEXT_SIZE_MAX);
     sqlite3_limit(mirror, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_limit(mirror, SQLITE_LIMIT_COLUMN, SQL_COLUMN_COUNT_MAX);

@@ -142,6 +142,7 @@ static sc_err connection_open(struct sc_sql_session *s)
         return sql_fail(s, "53200", "out of memory");
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         sqlite3_limit(s->sqlite, limits[i][0], limits[i][1]);
+    sql_names_only_in_double_quotes(s->sqlite);
     /* Sorters and materialised views would spill plaintext into files otherwise. */
     int rc = sqlite3_exec(s->sqlite, "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
