@@ -36,6 +36,19 @@ static void plans_use_the_key_for_equality_range_and_order(void **state)
     assert_non_null(strstr(query(s, "EXPLAIN QUERY PLAN SELECT * FROM r ORDER BY t"), "TEMP B-TREE"));
 }
 
+static void what_stands_in_double_quotes_is_a_name_and_never_a_string(void **state)
+{
+    SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
+    run(s, "CREATE TABLE q(\"a b\" TEXT PRIMARY KEY)");
+    run(s, "INSERT INTO q VALUES('x')");
+    assert_string_equal(query(s, "SELECT \"a b\" FROM q"), "x");
+    run_fails(s, "SELECT \"a c\" FROM q", "42703");
+    run_fails(s, "INSERT INTO q VALUES(\"y\")", "42703");
+    run_fails(s, "DELETE FROM q WHERE \"a b\" = \"x\"", "42703");
+    run_fails(s, "CREATE TABLE d(a TEXT PRIMARY KEY, b TEXT CHECK (b <> \"no\"))", "42703");
+    assert_string_equal(query(s, "SELECT count(*) FROM q"), "1");
+}
+
 static void duplicate_keys_and_nulls_are_refused_whole_statement(void **state)
 {
     SC_CLEANUP(sc_sql_session_freep) struct sc_sql_session *s = session_new(*state);
@@ -284,6 +297,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         T(rows_come_back_in_key_order_both_ways),
         T(plans_use_the_key_for_equality_range_and_order),
+        T(what_stands_in_double_quotes_is_a_name_and_never_a_string),
         T(duplicate_keys_and_nulls_are_refused_whole_statement),
         T(columns_left_out_get_their_defaults),
         T(values_take_the_affinity_of_their_column),
